@@ -1,0 +1,1 @@
+"""One thin async client per remote system; no business rules."""

@@ -1,0 +1,1 @@
+"""Turn a source into typed columnar batches with their bookmark."""

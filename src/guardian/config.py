@@ -1,0 +1,1 @@
+"""The configuration file: one TOML table a stage, unknown keys refused."""

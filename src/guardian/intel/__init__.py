@@ -1,0 +1,1 @@
+"""What is known of the world: catalogue, lists, suffixes, vendors."""

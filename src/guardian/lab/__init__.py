@@ -1,0 +1,1 @@
+"""What shows and measures Guardian: the demo, eval, bench."""

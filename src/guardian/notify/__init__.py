@@ -1,0 +1,1 @@
+"""What reaches people: the digest and its channels."""

@@ -1,0 +1,101 @@
+"""Commit a batch of rows and its bookmark in one transaction: nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from guardian.model.batch import Batch, Reject, SourceInfo
+    from guardian.store.connection import Store, Transaction
+
+QUARANTINE_SAMPLES = 200
+"""How many refused pieces are kept whole per source; all of them are counted."""
+
+
+def utc_now() -> datetime:
+    """Return the time as the store keeps it: UTC without an offset."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def register(store: Store, source: SourceInfo) -> int:
+    """Return the source's id, making its row when it is new."""
+    with store.transaction() as tx:
+        tx.execute(
+            "INSERT INTO source (name, kind, path) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING",
+            [source.name, source.kind, source.path],
+        )
+        return int(tx.value("SELECT source_id FROM source WHERE name = ?", [source.name]))
+
+
+def bookmark(store: Store, source_id: int) -> dict[str, Any] | None:
+    """Return where this source was read to, or None when it never was."""
+    with store.read() as reader:
+        text = reader.value("SELECT bookmark FROM source WHERE source_id = ?", [source_id])
+    return None if text is None else json.loads(text)
+
+
+def commit(store: Store, source_id: int, batch: Batch) -> None:
+    """Write the batch's rows, its refusals and its bookmark: all of it, or nothing."""
+    newest: list[datetime] = []
+    with store.transaction() as tx:
+        for table, columns in batch.tables.items():
+            if columns.num_rows:
+                append(tx, table, columns, source_id)
+                newest.append(pc.max(columns["ts"]).as_py())
+        _reject(tx, source_id, batch.rejects)
+        tx.execute(
+            """
+            UPDATE source
+            SET bookmark = $bookmark, events = events + $events, rejected = rejected + $rejected,
+                last_read = $now, last_event = greatest(last_event, $newest)
+            WHERE source_id = $source_id
+            """,
+            {
+                "bookmark": json.dumps(batch.bookmark),
+                "events": batch.events,
+                "rejected": batch.rejected,
+                "now": utc_now(),
+                "newest": max(newest, default=None),
+                "source_id": source_id,
+            },
+        )
+
+
+def append(tx: Transaction, table: str, columns: pa.Table, source_id: int) -> None:
+    """Add rows to a typed table, giving each its id; absent columns become NULL."""
+    first = int(tx.value("SELECT next_id FROM row_counter"))
+    names = ", ".join(f'"{name}"' for name in columns.column_names)
+    with tx.registered("incoming", columns):
+        tx.execute(
+            f"INSERT INTO {table} (id, source_id, {names}) "
+            f"SELECT row_number() OVER () + {first - 1}, {source_id}, {names} FROM incoming"
+        )
+    tx.execute("UPDATE row_counter SET next_id = ?", [first + columns.num_rows])
+
+
+def _reject(tx: Transaction, source_id: int, rejects: tuple[Reject, ...]) -> None:
+    if not rejects:
+        return
+    kept = int(tx.value("SELECT count(*) FROM quarantine WHERE source_id = ?", [source_id]) or 0)
+    now = utc_now()
+    tx.many(
+        "INSERT INTO quarantine VALUES (?, ?, ?, ?, ?)",
+        [
+            (source_id, now, reject.place, reject.reason, reject.sample[:2000])
+            for reject in rejects[: max(0, QUARANTINE_SAMPLES - kept)]
+        ],
+    )
+    counts: dict[str, int] = {}
+    for reject in rejects:
+        counts[reject.reason] = counts.get(reject.reason, 0) + reject.count
+    tx.many(
+        "INSERT INTO reject_count VALUES (?, ?, ?) "
+        "ON CONFLICT (source_id, reason) DO UPDATE SET count = count + excluded.count",
+        [(source_id, reason, count) for reason, count in counts.items()],
+    )

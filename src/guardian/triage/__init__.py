@@ -1,0 +1,1 @@
+"""Turn findings into incidents, fact packets, verdicts and explanations."""

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from guardian.errors import SchemaTooNewError, StoreError
+from guardian.model.batch import Batch, Reject, SourceInfo
+from guardian.store import Store, ingest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SOURCE = SourceInfo(name="eve:/x", kind="eve", path="/x")
+ROWS = pa.table(
+    {
+        "ts": pa.array([datetime(2026, 1, 1), datetime(2026, 1, 2)], pa.timestamp("us")),
+        "src_ip": ["10.0.0.1", "10.0.0.2"],
+    }
+)
+
+
+def test_batch_and_bookmark_are_committed_together(store: Store) -> None:
+    source_id = ingest.register(store, SOURCE)
+    assert ingest.bookmark(store, source_id) is None
+    batch = Batch(
+        tables={"flow": ROWS},
+        bookmark={"offset": 7},
+        events=2,
+        rejects=(Reject(reason="not JSON", place="line 3", sample=b"\xff"),),
+    )
+    ingest.commit(store, source_id, batch)
+    ingest.commit(store, source_id, batch)
+    assert ingest.bookmark(store, source_id) == {"offset": 7}
+    with store.read() as reader:
+        assert [row["id"] for row in reader.rows("SELECT id FROM flow ORDER BY id")] == [1, 2, 3, 4]
+        source = reader.one("SELECT events, rejected, last_event FROM source")
+        assert source == {"events": 4, "rejected": 2, "last_event": datetime(2026, 1, 2)}
+        assert reader.value("SELECT count FROM reject_count") == 2
+        assert reader.value("SELECT sample FROM quarantine LIMIT 1") == b"\xff"
+
+
+def test_a_batch_that_fails_leaves_nothing(store: Store) -> None:
+    source_id = ingest.register(store, SOURCE)
+    bad = Batch(
+        tables={"flow": ROWS, "dns": pa.table({"ts": ROWS["ts"], "no_such": [1, 2]})},
+        bookmark={"offset": 7},
+    )
+    with pytest.raises(StoreError):
+        ingest.commit(store, source_id, bad)
+    assert ingest.bookmark(store, source_id) is None
+    with store.read() as reader:
+        assert reader.value("SELECT count(*) FROM flow") == 0
+
+
+def test_a_store_of_a_newer_guardian_is_refused(tmp_path: Path) -> None:
+    Store.open(tmp_path).close()
+    with duckdb.connect(str(tmp_path / "guardian.duckdb")) as connection:
+        connection.execute(
+            "INSERT INTO schema_migration VALUES (9999, 'x', TIMESTAMP '2026-01-01')"
+        )
+    with pytest.raises(SchemaTooNewError, match="9999"):
+        Store.open(tmp_path)
