@@ -1,0 +1,163 @@
+"""How Guardian itself is: green, amber or red, each with its reasons in plain words.
+
+A failure is never hidden: a missing sensor, a lagging reader, dropped packets, a
+full disk or a failed detector makes the house "not all seen", and says since when.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from guardian.store.ingest import utc_now
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from guardian.store import Reader, Store
+
+LAG_AMBER_S = 120.0
+"""A source that was not read for this long while the daemon runs lags."""
+REJECTED_AMBER = 0.05
+"""This share of refused input means that a format is not understood."""
+FREE_AMBER_BYTES = 2 << 30
+"""Below this much free disk the keeper should act."""
+FREE_RED_BYTES = 512 << 20
+"""Below this much free disk collecting may stop at any moment."""
+
+_ORDER = ("green", "amber", "red")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """One thing that is not as it should be, and what to do about it."""
+
+    state: str
+    about: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """The worst state of all reasons, and the reasons, worst first."""
+
+    state: str
+    reasons: tuple[Reason, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON form of ``guardian status``."""
+        return {
+            "state": self.state,
+            "reasons": [
+                {"state": reason.state, "about": reason.about, "text": reason.text}
+                for reason in self.reasons
+            ],
+        }
+
+
+def health(store: Store, *, running: bool, now: datetime | None = None) -> Health:
+    """Look at every part that can fail in silence."""
+    now = now or utc_now()
+    with store.read() as reader:
+        reasons = [
+            *_sources(reader, running=running, now=now),
+            *_detectors(reader),
+            *_enforcements(reader),
+            *_components(reader),
+        ]
+    reasons += _disk(store)
+    reasons.sort(key=lambda reason: -_ORDER.index(reason.state))
+    return Health(state=reasons[0].state if reasons else "green", reasons=tuple(reasons))
+
+
+def set_component(store: Store, name: str, state: str, detail: str) -> None:
+    """Record the state of a part of Guardian; ``since`` moves only when it changes.
+
+    A part that is already known to be as it is costs no write.
+    """
+    with store.read() as reader:
+        old = reader.one("SELECT state, detail FROM component_state WHERE name = ?", [name])
+    if old == {"state": state, "detail": detail}:
+        return
+    with store.transaction() as tx:
+        tx.execute(
+            """
+            INSERT INTO component_state VALUES ($name, $state, $now, $detail)
+            ON CONFLICT (name) DO UPDATE SET
+                since = CASE WHEN state = excluded.state THEN since ELSE excluded.since END,
+                state = excluded.state, detail = excluded.detail
+            """,
+            {"name": name, "state": state, "now": utc_now(), "detail": detail[:500]},
+        )
+
+
+def _sources(reader: Reader, *, running: bool, now: datetime) -> list[Reason]:
+    rows = reader.rows("SELECT * FROM source ORDER BY name")
+    if not rows:
+        text = "nothing is being read; name a source: guardian run --eve PATH"
+        return [Reason(state="amber", about="sources", text=text)]
+    return [reason for row in rows for reason in _source(row, running=running, now=now)]
+
+
+def _source(row: dict[str, Any], *, running: bool, now: datetime) -> list[Reason]:
+    name, found = row["name"], []
+    if row["state"] != "ok":
+        text = f"{name}: {row['detail'] or row['state']}"
+        found.append(Reason(state="red", about=name, text=text))
+    if running and row["last_read"] and now - row["last_read"] > timedelta(seconds=LAG_AMBER_S):
+        minutes = int((now - row["last_read"]).total_seconds() // 60)
+        text = f"{name} was last read {minutes} minutes ago"
+        found.append(Reason(state="amber", about=name, text=text))
+    seen = row["events"] + row["rejected"]
+    if row["rejected"] and row["rejected"] >= REJECTED_AMBER * seen:
+        text = f"{name}: {row['rejected']:,} of {seen:,} pieces could not be read"
+        found.append(Reason(state="amber", about=name, text=text))
+    if row["dropped"]:
+        text = f"{name}: {row['dropped']:,} were dropped because Guardian could not keep up"
+        found.append(Reason(state="amber", about=name, text=text))
+    return found
+
+
+def _detectors(reader: Reader) -> list[Reason]:
+    rows = reader.rows(
+        "SELECT detector, error FROM detector_mark WHERE error IS NOT NULL ORDER BY detector"
+    )
+    return [
+        Reason(state="amber", about=row["detector"], text=f"{row['detector']}: {row['error']}")
+        for row in rows
+    ]
+
+
+def _enforcements(reader: Reader) -> list[Reason]:
+    failed = reader.rows(
+        "SELECT responder, count(*) AS number, max(error) AS error FROM enforcement "
+        "WHERE state = 'failed' GROUP BY responder ORDER BY responder"
+    )
+    return [
+        Reason(
+            state="amber",
+            about=row["responder"],
+            text=f"{row['number']} change(s) through {row['responder']} failed: {row['error']}",
+        )
+        for row in failed
+    ]
+
+
+def _components(reader: Reader) -> list[Reason]:
+    rows = reader.rows("SELECT * FROM component_state WHERE state <> 'green' ORDER BY name")
+    return [
+        Reason(state=row["state"], about=row["name"], text=f"{row['name']}: {row['detail']}")
+        for row in rows
+    ]
+
+
+def _disk(store: Store) -> list[Reason]:
+    if store.path is None:
+        return []
+    free = shutil.disk_usage(store.path.parent).free
+    if free >= FREE_AMBER_BYTES:
+        return []
+    state = "red" if free < FREE_RED_BYTES else "amber"
+    return [Reason(state=state, about="disk", text=f"only {free / 1e9:.1f} GB free for the store")]
