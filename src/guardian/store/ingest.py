@@ -40,6 +40,20 @@ def bookmark(store: Store, source_id: int) -> dict[str, Any] | None:
     return None if text is None else json.loads(text)
 
 
+def note_state(store: Store, source_id: int, error: str | None) -> None:
+    """Note whether a source can be read (``error`` is None) or what is wrong with it."""
+    state = "ok" if error is None else "error"
+    with store.read() as reader:
+        known = reader.one("SELECT state, detail FROM source WHERE source_id = ?", [source_id])
+    if known == {"state": state, "detail": error}:
+        return
+    with store.transaction() as tx:
+        tx.execute(
+            "UPDATE source SET state = ?, detail = ? WHERE source_id = ?",
+            [state, error, source_id],
+        )
+
+
 def commit(store: Store, source_id: int, batch: Batch) -> None:
     """Write the batch's rows, its refusals and its bookmark: all of it, or nothing."""
     newest: list[datetime] = []

@@ -1,0 +1,71 @@
+"""Tell what kind of input a file or folder is, by what is in it.
+
+``SNIFFERS`` is tried from top to bottom, the surest first; a line in it is all that
+a new kind costs. A sniffer gets the path and the first plain bytes (compression is
+already undone, a folder has none) and says yes or no without raising.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from guardian.collect import compressed
+from guardian.errors import InputError, UnknownFormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Sniffer = Callable[[Path, bytes], bool]
+
+_CAPTURE_MAGICS = (
+    b"\xa1\xb2\xc3\xd4",  # pcap, microseconds, as written by big-endian machines
+    b"\xd4\xc3\xb2\xa1",
+    b"\xa1\xb2\x3c\x4d",  # pcap, nanoseconds
+    b"\x4d\x3c\xb2\xa1",
+    b"\xa1\xb2\xcd\x34",  # pcap as modified by A. Kuznetsov
+    b"\x34\xcd\xb2\xa1",
+    b"\x0a\x0d\x0d\x0a",  # pcapng section header
+)
+
+
+def is_capture(_path: Path, head: bytes) -> bool:
+    """Tell a packet capture (pcap or pcapng)."""
+    return head.startswith(_CAPTURE_MAGICS)
+
+
+def is_eve(_path: Path, head: bytes) -> bool:
+    """Tell Suricata's EVE log: JSON objects with a timestamp and an event type."""
+    for line in head.splitlines()[:50]:
+        if line.lstrip().startswith(b"{") and b'"event_type"' in line and b'"timestamp"' in line:
+            return True
+    return False
+
+
+SNIFFERS: list[tuple[str, Sniffer]] = [
+    ("pcap", is_capture),
+    ("eve", is_eve),
+]
+
+
+def detect_kind(path: Path) -> str:
+    """Return the kind of an input, a key of ``registry.KINDS``.
+
+    Raises:
+        InputError: there is nothing there, or it may not be read.
+        UnknownFormatError: no sniffer knows it.
+    """
+    try:
+        first = b"" if path.is_dir() else compressed.head(path)
+    except OSError as error:
+        msg = f"cannot read {path}: {error.strerror}"
+        raise InputError(msg) from error
+    for kind, sniff in SNIFFERS:
+        if sniff(path, first):
+            return kind
+    if path.is_file() and not first:
+        msg = f"{path} is empty: there is nothing to read"
+        raise UnknownFormatError(msg)
+    known = ", ".join(kind for kind, _ in SNIFFERS)
+    msg = f"{path}: no collector knows this format (known: {known})"
+    raise UnknownFormatError(msg)

@@ -1,0 +1,13 @@
+"""Every kind of input and the collector that reads it: one line a kind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from guardian.collect.base import Collector
+
+KINDS: dict[str, Callable[[Path], Collector]] = {}
