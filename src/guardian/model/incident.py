@@ -45,9 +45,35 @@ class Claim:
     facts: tuple[str, ...]
 
 
+STRONG_AT = 0.7
+SOME_AT = 0.4
+
+
+def strength(confidence: float) -> str:
+    """Return how a person is told a confidence: ``strong``, ``some`` or ``weak`` evidence."""
+    if confidence >= STRONG_AT:
+        return "strong"
+    return "some" if confidence >= SOME_AT else "weak"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreItem:
+    """One thing that counted towards a confidence, and how much (of 1)."""
+
+    what: str
+    weight: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """One story: one device, one cause. ``id`` never changes while it grows."""
+    """One story: one device, one cause. ``id`` never changes while it grows.
+
+    ``status`` is ``open`` (needs a person), ``noted`` (worth knowing, needs no
+    answer), ``quiet`` (open, but nothing new for a while), ``handled`` (answered) or
+    ``closed`` (over, or ``merged_into`` another). ``devices`` are all devices in it;
+    ``device_id`` is None when it is about the whole house or somebody outside.
+    ``model`` says which model wrote the words; None when templates did.
+    """
 
     id: int
     key: str
@@ -66,3 +92,17 @@ class Incident:
     facts: tuple[Fact, ...]
     claims: tuple[Claim, ...]
     written_by: str
+    device: str | None = None
+    devices: tuple[str, ...] = ()
+    expert: str = ""
+    score: tuple[ScoreItem, ...] = ()
+    proposals: tuple[int, ...] = ()
+    packet_hash: str = ""
+    model: Mapping[str, object] | None = None
+    merged_into: int | None = None
+    updated_at: datetime | None = None
+
+    @property
+    def evidence(self) -> str:
+        """``strong``, ``some`` or ``weak``: the confidence, as a person is told it."""
+        return strength(self.confidence)

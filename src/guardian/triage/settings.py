@@ -1,0 +1,63 @@
+"""Settings of triage: how findings become stories, and which models may tell them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A machine with a language model."""
+
+    url: str
+    """Base address, with its port: ``http://gpu-1:11434``."""
+    kind: str = "ollama"
+    """``ollama``, ``openai-compatible`` or ``embedded``."""
+    model: str = ""
+    """The model's name there; empty lets an embedded backend take its own."""
+    role: str = "fast"
+    """``fast``, ``deep`` or ``embed``: what this endpoint is asked for."""
+    name: str = ""
+    """What people are shown; empty means the address."""
+    quiet_hours: str = ""
+    """Local hours in which it is left alone, ``23-07``; empty means never."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Thresholds of grouping and limits of explaining."""
+
+    window_days: int = 30
+    """Findings older than this are not grouped again; their incidents stay."""
+    quiet_after_h: float = 48.0
+    """An open incident with nothing new for so long is quiet: two evenings."""
+    download_to_beacon_s: float = 7200.0
+    """A call home that begins this soon after a download is its consequence: loaders
+    call home within minutes; two hours leave room for a person who opens it later."""
+    beacon_to_scan_s: float = 86400.0
+    """A scan that begins this soon after a call home is its consequence."""
+    house_devices: int = 3
+    """So many devices with one dangerous destination are one story of the house."""
+    campaign_peers: int = 4
+    """So many dangerous destinations of one device within a day are one campaign:
+    malware that rotates its servers is one infection, not one for each address."""
+    incidents_per_day: int = 40
+    """New stories in one day beyond this are folded into one for each kind, so that
+    a family never meets more than 50."""
+    timezone: str = ""
+    """IANA zone in which people are told times; empty means the machine's own."""
+
+    endpoints: tuple[Endpoint, ...] = ()
+    """Language models at home that may word explanations; none means templates."""
+    deadline_s: float = 60.0
+    """Longest wait for one explanation, everything included."""
+    num_ctx: int = 4096
+    """Context window asked of a model, in tokens: a packet takes about 1,500."""
+    max_tokens: int = 700
+    """Longest answer of a model, in tokens."""
+    keep_alive: str = "10m"
+    """How long an Ollama server keeps the model loaded after an answer."""
+    calls_per_hour: int = 60
+    """Most model calls in one hour."""
+    calls_per_night: int = 200
+    """Most model calls between 22:00 and 07:00 local time."""
