@@ -70,3 +70,8 @@ def _apply(cursor: duckdb.DuckDBPyConnection, version: int, file: Path) -> None:
         cursor.execute("ROLLBACK")
         msg = f"migration {file.name} failed, the store is as it was: {error}"
         raise StoreError(msg) from error
+
+
+def known_versions() -> set[int]:
+    """Return the numbers of all migrations that this Guardian knows."""
+    return {version for version, _ in _files()}

@@ -1,0 +1,55 @@
+"""Keep each of the daemon's loops alive, and say when one is not.
+
+Every loop has a name, a time of last success and a back-off. One that fails makes
+health amber and is started again; it never stops the others. This is the one place
+where any exception is caught.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from guardian.errors import GuardianError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+log = logging.getLogger(__name__)
+
+FIRST_BACKOFF_S = 1.0
+LAST_BACKOFF_S = 60.0
+
+
+async def keep(
+    name: str,
+    work: Callable[[], Awaitable[None]],
+    report: Callable[[str, str, str], Awaitable[None]],
+    *,
+    first_backoff_s: float = FIRST_BACKOFF_S,
+) -> None:
+    """Run ``work`` for ever; after a failure say so and try again, later each time.
+
+    ``work`` does one round and returns. ``report`` gets name, state and detail.
+    """
+    backoff = first_backoff_s
+    failed = False
+    while True:
+        try:
+            await work()
+        except GuardianError as error:
+            detail = str(error)
+        except Exception as error:
+            log.exception("%s failed", name)
+            detail = f"{type(error).__name__}: {error}"
+        else:
+            if failed:
+                failed, backoff = False, first_backoff_s
+                await report(name, "green", "works again")
+            continue
+        failed = True
+        log.warning("%s: %s; next try in %.0f s", name, detail, backoff)
+        await report(name, "amber", detail)
+        await asyncio.sleep(backoff)
+        backoff = min(backoff * 2, LAST_BACKOFF_S)
