@@ -1,0 +1,138 @@
+"""The rows behind a finding, the rhythm of a story, and a device's day.
+
+Evidence is named ``table:id``. Ids rise in the order of commit, so that a look-up by
+id touches few blocks of even a very large table.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from guardian.store.connection import Reader
+
+MAX_IDS = 2000
+"""No look-up asks for more evidence rows than this."""
+
+Row = dict[str, Any]
+
+# What each table says in one phrase, and where its sides and sizes are.
+_PEER = "src_ip, dest_ip, dest_port"
+_NO_SIZE = "NULL::BIGINT AS up, NULL::BIGINT AS down"
+_COLUMNS: dict[str, str] = {
+    "flow": "concat_ws(' ', coalesce(nullif(app_proto, 'failed'), lower(proto)), 'flow') AS what, "
+    f"{_PEER}, bytes_toserver AS up, bytes_toclient AS down",
+    "dns": f"concat_ws(' ', 'dns', type, rrname, rrtype, rcode) AS what, {_PEER}, {_NO_SIZE}",
+    "dns_log": "concat_ws(' ', 'asked for', rrname, rrtype, status) AS what, src_ip, "
+    f"upstream AS dest_ip, NULL::INTEGER AS dest_port, {_NO_SIZE}",
+    "tls": f"concat_ws(' ', 'tls', sni, version) AS what, {_PEER}, {_NO_SIZE}",
+    "http": "concat_ws(' ', 'http', http_method, concat(hostname, url), status) AS what, "
+    f"{_PEER}, NULL::BIGINT AS up, length AS down",
+    "quic": f"concat_ws(' ', 'quic', sni) AS what, {_PEER}, {_NO_SIZE}",
+    "fileinfo": "concat_ws(' ', app_proto, 'file', filename, magic) AS what, "
+    f"{_PEER}, NULL::BIGINT AS up, size AS down",
+    "alert": f"concat_ws(' ', 'alert', signature_id, signature) AS what, {_PEER}, {_NO_SIZE}",
+    "anomaly": f"concat_ws(' ', 'anomaly', type, event) AS what, {_PEER}, {_NO_SIZE}",
+    "dhcp": "concat_ws(' ', 'dhcp', dhcp_type, hostname, assigned_ip) AS what, "
+    f"{_PEER}, {_NO_SIZE}",
+    "sighting": "concat_ws(' ', method, mac, name, model) AS what, ip AS src_ip, "
+    f"NULL AS dest_ip, NULL::INTEGER AS dest_port, {_NO_SIZE}",
+    "raw_event": f"event_type AS what, {_PEER}, {_NO_SIZE}",
+}
+
+
+def evidence(reader: Reader, ids: Iterable[str], *, limit: int = 100) -> list[Row]:
+    """Return evidence rows, the newest first: source, id, ts, what, sides, port, sizes."""
+    found: list[Row] = []
+    for table, numbers in _by_table(ids).items():
+        found += reader.rows(
+            f"SELECT '{table}' AS source, id, ts, {_COLUMNS[table]} FROM {table} "
+            "WHERE id BETWEEN $low AND $high AND list_contains($ids, id) "
+            "ORDER BY ts DESC, id DESC LIMIT $limit",
+            {"ids": numbers, "low": min(numbers), "high": max(numbers), "limit": limit},
+        )
+    found.sort(key=lambda row: (row["ts"], row["id"]), reverse=True)
+    return found[:limit]
+
+
+def moments(reader: Reader, ids: Iterable[str]) -> list[datetime]:
+    """Return when evidence rows happened, in order: the dots of a rhythm."""
+    found: list[datetime] = []
+    for table, numbers in _by_table(ids).items():
+        found += [
+            row["ts"]
+            for row in reader.rows(
+                f"SELECT ts FROM {table} WHERE id BETWEEN $low AND $high "
+                "AND list_contains($ids, id) ORDER BY ts",
+                {"ids": numbers, "low": min(numbers), "high": max(numbers)},
+            )
+        ]
+    return sorted(found)
+
+
+def contacts(
+    reader: Reader,
+    *,
+    sources: Sequence[str],
+    peers: Sequence[str],
+    since: datetime,
+    until: datetime,
+    limit: int = 600,
+) -> list[Row]:
+    """Return ``ts`` and whether the flow went to one of ``peers``, oldest first.
+
+    ``sources`` are the device's addresses; the newest ``limit`` flows are kept.
+    """
+    rows = reader.rows(
+        """
+        SELECT ts, list_contains($peers, dest_ip) AS same FROM flow
+        WHERE ts >= $since AND ts < $until AND list_contains($sources, src_ip)
+        ORDER BY ts DESC LIMIT $limit
+        """,
+        {
+            "sources": list(sources),
+            "peers": list(peers),
+            "since": since,
+            "until": until,
+            "limit": limit,
+        },
+    )
+    return rows[::-1]
+
+
+def day_strip(
+    reader: Reader, addresses: Sequence[str], *, since: datetime, until: datetime
+) -> list[Row]:
+    """Return a device's day in steps of ten minutes: flows, bytes up and down, look-ups."""
+    return reader.rows(
+        """
+        SELECT slot, sum(flows)::BIGINT AS flows, sum(up)::BIGINT AS up, sum(down)::BIGINT AS down,
+               sum(asked)::BIGINT AS asked
+        FROM (
+            SELECT time_bucket(INTERVAL 10 MINUTE, ts) AS slot, count(*) AS flows,
+                   sum(bytes_toserver) AS up, sum(bytes_toclient) AS down, 0 AS asked
+            FROM flow WHERE ts >= $since AND ts < $until AND list_contains($addresses, src_ip)
+            GROUP BY 1
+            UNION ALL
+            SELECT time_bucket(INTERVAL 10 MINUTE, ts), 0, 0, 0, count(*) FROM dns_log
+            WHERE ts >= $since AND ts < $until AND list_contains($addresses, src_ip)
+            GROUP BY 1
+        ) GROUP BY slot ORDER BY slot
+        """,
+        {"addresses": list(addresses), "since": since, "until": until},
+    )
+
+
+def _by_table(ids: Iterable[str]) -> dict[str, list[int]]:
+    """Sort ``table:id`` texts by table; what names no table or no number is left out."""
+    found: dict[str, list[int]] = {}
+    for count, each in enumerate(ids):
+        if count >= MAX_IDS:
+            break
+        table, _, number = each.partition(":")
+        if table in _COLUMNS and number.isdecimal() and len(number) < 19:
+            found.setdefault(table, []).append(int(number))
+    return found
