@@ -75,20 +75,6 @@ _VERDICTS = {
     "undetermined": ("Not clear yet", "info"),
 }
 _NUMBERS = ["No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten"]
-    "No",
-    "One",
-    "Two",
-    "Three",
-    "Four",
-    "Five",
-    "Six",
-    "Seven",
-    "Eight",
-    "Nine",
-    "Ten",
-    "Eleven",
-    "Twelve",
-]
 
 
 def verdict(name: str, classes: Iterable[str]) -> tuple[str, str]:
