@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from guardian.collect import compressed
+from guardian.collect import compressed, zeek
 from guardian.errors import InputError, UnknownFormatError
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def is_eve(_path: Path, head: bytes) -> bool:
 SNIFFERS: list[tuple[str, Sniffer]] = [
     ("pcap", is_capture),
     ("eve", is_eve),
+    ("zeek", zeek.is_zeek),
 ]
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from guardian.collect import zeek
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from guardian.collect.base import Collector
 
-KINDS: dict[str, Callable[[Path], Collector]] = {}
+KINDS: dict[str, Callable[[Path], Collector]] = {
+    "zeek": lambda path: zeek.ZeekCollector(path=path),
+}

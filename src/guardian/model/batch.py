@@ -34,12 +34,17 @@ class Batch:
     whose columns are some of that table's columns (``id`` and ``source_id``
     excepted: the store fills them). ``bookmark`` is opaque to the store: a JSON
     object from which the same collector goes on.
+
+    ``replace`` names, by table, the columns that tell a row of this source: a row
+    that says the same again is left as it is, one that says something else takes
+    the place of the row with the same values there. ``ts`` is always one of them.
     """
 
     tables: Mapping[str, pa.Table]
     bookmark: Mapping[str, object]
     rejects: tuple[Reject, ...] = ()
     events: int = 0
+    replace: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def rejected(self) -> int:

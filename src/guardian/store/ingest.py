@@ -55,13 +55,19 @@ def note_state(store: Store, source_id: int, error: str | None) -> None:
 
 
 def commit(store: Store, source_id: int, batch: Batch) -> None:
-    """Write the batch's rows, its refusals and its bookmark: all of it, or nothing."""
+    """Write the batch's rows, its refusals and its bookmark: all of it, or nothing.
+
+    Raises:
+        StoreFullError: there is no room; the bookmark stands where it was.
+    """
+    store.require_room()
     newest: list[datetime] = []
     with store.transaction() as tx:
         for table, columns in batch.tables.items():
             if columns.num_rows:
-                append(tx, table, columns, source_id)
                 newest.append(pc.max(columns["ts"]).as_py())
+                key = batch.replace.get(table)
+                append(tx, table, _changed(tx, table, columns, source_id, key), source_id)
         _reject(tx, source_id, batch.rejects)
         tx.execute(
             """
@@ -79,6 +85,36 @@ def commit(store: Store, source_id: int, batch: Batch) -> None:
                 "source_id": source_id,
             },
         )
+
+
+def _changed(
+    tx: Transaction, table: str, columns: pa.Table, source_id: int, key: tuple[str, ...] | None
+) -> pa.Table:
+    """Return the rows that say something new, and delete those whose place they take."""
+    if key is None:
+        return columns
+    names = ", ".join(f'"{name}"' for name in columns.column_names)
+    limits = {
+        "source_id": source_id,
+        "first": pc.min(columns["ts"]).as_py(),
+        "last": pc.max(columns["ts"]).as_py(),
+    }
+    held = "source_id = $source_id AND ts BETWEEN $first AND $last"
+    with tx.registered("incoming", columns):
+        rows = tx.arrow(
+            f"SELECT {names} FROM incoming EXCEPT SELECT {names} FROM {table} WHERE {held} "
+            "ORDER BY ts",
+            limits,
+        )
+    if rows.num_rows:
+        same = " AND ".join(f'{table}."{name}" IS NOT DISTINCT FROM new."{name}"' for name in key)
+        with tx.registered("changed", rows):
+            tx.execute(
+                f"DELETE FROM {table} WHERE {held} "
+                f"AND EXISTS (SELECT 1 FROM changed AS new WHERE {same})",
+                limits,
+            )
+    return rows
 
 
 def append(tx: Transaction, table: str, columns: pa.Table, source_id: int) -> None:
