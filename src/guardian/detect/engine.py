@@ -1,0 +1,184 @@
+"""Run every detector over the rows that are new, and keep what they find.
+
+Row ids ascend in the order of commit, so each detector remembers the last id it
+has looked at. It runs when one of the tables it reads has newer rows; then it looks
+at the whole span from ``window_s`` before the oldest new row to the newest. A span
+that is looked at again gives the same findings, and storing those is idempotent: a
+finding grows, it is never doubled and never shrinks.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from guardian import resources
+from guardian.detect import addresses, names
+from guardian.detect.base import SqlDetector, Window
+from guardian.detect.registry import DETECTORS, PREPARE
+from guardian.detect.rules import load_rules
+from guardian.errors import RuleError, StoreError
+from guardian.store import findings as table
+from guardian.store.ingest import utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from guardian.detect.base import Detector
+    from guardian.detect.settings import Settings
+    from guardian.model.finding import Finding
+    from guardian.store import Reader, Store
+
+_ANNOTATE = "annotate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectReport:
+    """What a run did. ``findings`` counts those new or grown; ``errors`` name the detector."""
+
+    findings: int
+    seconds: float
+    errors: tuple[str, ...] = ()
+
+
+def detectors(settings: Settings) -> tuple[tuple[Detector, ...], tuple[RuleError, ...]]:
+    """Return every detector that is to run, and what is wrong with those that cannot."""
+    folders = (resources.path("rules/detect"), *settings.rule_folders)
+    loaded = load_rules(folders)
+    every: list[Detector] = [*(SqlDetector(rule=rule) for rule in loaded.rules), *DETECTORS]
+    return tuple(each for each in every if each.name not in settings.disabled), loaded.errors
+
+
+def run(
+    store: Store,
+    settings: Settings,
+    *,
+    now: datetime | None = None,
+    full: bool = False,
+    paced: bool = False,
+) -> DetectReport:
+    """Bring devices and names up to date and run every detector that has new rows.
+
+    ``full`` looks at everything again; ``paced`` lets a detector that took long rest
+    in proportion. A detector that fails is reported and tried again next time; it does
+    not stop the others.
+    """
+    started = time.monotonic()
+    now = now or utc_now()
+    with store.read() as reader:
+        upto = int(reader.value("SELECT next_id FROM row_counter")) - 1
+        marks = {} if full else table.marks(reader)
+    errors = _prepare(store, settings, now=now, upto=upto, full=full)
+    every, broken = detectors(settings)
+    errors.extend(map(str, broken))
+    found = 0
+    for detector in every:
+        mark = marks.get(detector.name)
+        if paced and mark and (now - mark.ran_at).total_seconds() < settings.pace * mark.seconds:
+            continue
+        after = mark.last_id if mark else 0
+        try:
+            found += _run_one(store, detector, settings, now=now, after=after, upto=upto)
+        except (StoreError, RuleError) as error:
+            errors.append(f"{detector.name}: {error}")
+            with store.transaction() as tx:
+                table.set_error(tx, detector.name, ran_at=now, error=str(error)[:500])
+    return DetectReport(findings=found, seconds=time.monotonic() - started, errors=tuple(errors))
+
+
+def _prepare(
+    store: Store, settings: Settings, *, now: datetime, upto: int, full: bool
+) -> list[str]:
+    """Annotate new addresses and names, then update the devices and the catalogue's hits."""
+    with store.read() as reader:
+        mark = None if full else table.marks(reader).get(_ANNOTATE)
+    after = mark.last_id if mark else 0
+    if upto > after:
+        started = time.monotonic()
+        with store.transaction() as tx:
+            addresses.annotate(tx, after=after, home_networks=settings.devices.home_networks)
+            names.annotate(tx, after=after)
+            seconds = time.monotonic() - started
+            table.set_mark(tx, _ANNOTATE, last_id=upto, ran_at=now, seconds=seconds)
+    errors = []
+    for name, step in PREPARE.items():
+        try:
+            step(store, settings, now)
+        except (StoreError, RuleError) as error:
+            errors.append(f"{name}: {error}")
+    return errors
+
+
+def _run_one(
+    store: Store, detector: Detector, settings: Settings, *, now: datetime, after: int, upto: int
+) -> int:
+    """Run one detector over the span that its new rows touch; return the findings changed."""
+    started = time.monotonic()
+    with store.read() as reader:
+        window = _window(reader, detector, after=after, upto=upto)
+        if window is None:
+            return 0
+        rows = list(islice(detector.find(reader, window, settings), settings.max_findings + 1))
+        own = frozenset(settings.own_addresses)
+        rows = _with_devices(reader, [row for row in rows if row.src_ip not in own])
+    limits = table.Limits(peers=settings.max_peers, evidence=settings.max_evidence)
+    with store.transaction() as tx:
+        kept = rows[: settings.max_findings]
+        changed = table.upsert(tx, kept, now=now, limits=limits)
+        seconds = time.monotonic() - started
+        table.set_mark(tx, detector.name, last_id=upto, ran_at=now, seconds=seconds)
+    if len(rows) > settings.max_findings:
+        msg = f"gives more than {settings.max_findings} findings; the rest is not kept"
+        raise RuleError(msg)
+    return changed
+
+
+def _window(reader: Reader, detector: Detector, *, after: int, upto: int) -> Window | None:
+    """Return the span from the oldest new row, less what came before it, to the newest."""
+    if upto <= after or not detector.reads:
+        return None
+    union = " UNION ALL ".join(
+        f"SELECT min(ts) AS first, max(ts) AS last FROM {name} WHERE id > $after AND id <= $upto"
+        for name in detector.reads
+    )
+    row = reader.one(
+        f"SELECT min(first) AS first, max(last) AS last FROM ({union})",
+        {"after": after, "upto": upto},
+    )
+    if row is None or row["first"] is None:
+        return None
+    return Window(
+        since=row["first"] - timedelta(seconds=detector.window_s),
+        until=row["last"] + timedelta(seconds=1),
+    )
+
+
+def _with_devices(reader: Reader, rows: Sequence[Finding]) -> list[Finding]:
+    """Attribute each finding to the device that held its address when it was last seen."""
+    wanted = [
+        (n, row.src_ip, row.last_seen)
+        for n, row in enumerate(rows)
+        if row.src_ip and row.device_id is None
+    ]
+    if not wanted:
+        return list(rows)
+    frame = pl.DataFrame(
+        wanted,
+        schema={"n": pl.Int64, "ip": pl.String, "at_ts": pl.Datetime("us")},
+        orient="row",
+    )
+    with reader.registered("wanted", frame):
+        held = {
+            row["n"]: row["device_id"]
+            for row in reader.rows(
+                "SELECT w.n, min(a.device_id) AS device_id FROM wanted w JOIN v_device_address a "
+                "ON a.ip = w.ip AND a.valid_from <= w.at_ts AND w.at_ts < a.valid_to GROUP BY w.n"
+            )
+        }
+    return [replace(row, device_id=held[n]) if n in held else row for n, row in enumerate(rows)]

@@ -1,0 +1,211 @@
+"""Keep what detectors said: each finding once, growing while it is seen again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from guardian.model.finding import Level
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from guardian.model.finding import Finding
+    from guardian.store.connection import Reader, Transaction
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much of a growing finding is kept: distinct peers, and evidence rows."""
+
+    peers: int = 50
+    evidence: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """How far a detector has looked, when it last ran, and how long that took in seconds."""
+
+    last_id: int
+    ran_at: datetime
+    seconds: float
+
+
+def marks(reader: Reader) -> dict[str, Mark]:
+    """Return each detector's mark by its name."""
+    return {
+        row["detector"]: Mark(
+            last_id=row["last_id"], ran_at=row["ran_at"], seconds=row["seconds"] or 0.0
+        )
+        for row in reader.rows("SELECT detector, last_id, ran_at, seconds FROM detector_mark")
+    }
+
+
+def set_mark(
+    tx: Transaction, detector: str, *, last_id: int, ran_at: datetime, seconds: float
+) -> None:
+    """Note that a detector has looked at rows up to ``last_id``."""
+    tx.execute(
+        "INSERT OR REPLACE INTO detector_mark (detector, last_id, ran_at, seconds, error) "
+        "VALUES (?, ?, ?, ?, NULL)",
+        [detector, last_id, ran_at, seconds],
+    )
+
+
+def set_error(tx: Transaction, detector: str, *, ran_at: datetime, error: str) -> None:
+    """Note that a detector failed; its mark stays, so that it looks again."""
+    tx.execute(
+        "INSERT INTO detector_mark (detector, last_id, ran_at, seconds, error) "
+        "VALUES (?, 0, ?, 0, ?) "
+        "ON CONFLICT (detector) DO UPDATE SET ran_at = excluded.ran_at, error = excluded.error",
+        [detector, ran_at, error],
+    )
+
+
+def upsert(
+    tx: Transaction, findings: Iterable[Finding], *, now: datetime, limits: Limits | None = None
+) -> int:
+    """Write findings; one that is known grows. Return how many rows were new or changed.
+
+    A finding never shrinks: the times widen, the count and the level are the
+    larger, peers and evidence are united up to the limits. So a window that is
+    looked at again, whole or in part, changes nothing.
+    """
+    limits = limits or Limits()
+    fresh: dict[str, Row] = {}
+    for finding in findings:
+        row = _row(finding, limits)
+        fresh[row["id"]] = _grown(fresh[row["id"]], row, limits) if row["id"] in fresh else row
+    if not fresh:
+        return 0
+    known = {
+        row["id"]: row | {"facts": json.loads(row["facts"])}
+        for row in tx.rows(
+            f"SELECT {', '.join(_COLUMNS)} FROM finding WHERE id IN (SELECT unnest($ids))",
+            {"ids": list(fresh)},
+        )
+    }
+    changed = 0
+    for key, row in fresh.items():
+        old = known.get(key)
+        merged = row if old is None else _grown(old, row, limits)
+        if old is not None and merged == old:
+            continue
+        _write(tx, merged, now, new=old is None)
+        changed += 1
+    return changed
+
+
+_COLUMNS = (
+    "id", "class", "level", "detector", "title", "key", "device_id", "src_ip", "peers",
+    "first_seen", "last_seen", "count", "facts", "evidence", "tags",
+)  # fmt: skip
+
+
+def _row(finding: Finding, limits: Limits) -> Row:
+    return {
+        "id": finding.id,
+        "class": str(finding.finding_class),
+        "level": str(finding.level),
+        "detector": finding.detector,
+        "title": finding.title[:300],
+        "key": finding.key[:300],
+        "device_id": finding.device_id,
+        "src_ip": finding.src_ip,
+        "peers": _union((), finding.peers, limits.peers),
+        "first_seen": finding.first_seen,
+        "last_seen": finding.last_seen,
+        "count": finding.count,
+        "facts": json.loads(json.dumps(dict(finding.facts), default=_plain)),
+        "evidence": _union((), finding.evidence, limits.evidence),
+        "tags": list(finding.tags),
+    }
+
+
+def _grown(old: Row, new: Row, limits: Limits) -> Row:
+    """Return the finding that is at least as much as each of two."""
+    larger = max(old, new, key=lambda row: (row["count"], row is old))
+    louder = max(old, new, key=lambda row: (Level(row["level"]).rank, row is larger))
+    return {
+        **larger,
+        "device_id": new["device_id"] or old["device_id"],
+        "level": louder["level"],
+        "title": louder["title"],
+        "peers": _union(old["peers"], new["peers"], limits.peers),
+        "first_seen": min(old["first_seen"], new["first_seen"]),
+        "last_seen": max(old["last_seen"], new["last_seen"]),
+        "evidence": _union(old["evidence"], new["evidence"], limits.evidence),
+    }
+
+
+def _union(old: Sequence[str], new: Sequence[str], limit: int) -> list[str]:
+    return list(dict.fromkeys((*old, *(item[:300] for item in new))))[:limit]
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat() + "Z"
+    return str(value)
+
+
+def _write(tx: Transaction, row: Row, now: datetime, *, new: bool) -> None:
+    values = row | {"facts": json.dumps(row["facts"]), "updated_at": now}
+    if new:
+        names = (*_COLUMNS, "updated_at")
+        tx.execute(
+            f"INSERT INTO finding ({', '.join(names)}) "
+            f"VALUES ({', '.join('$' + name for name in names)})",
+            values,
+        )
+        return
+    sets = [name for name in (*_COLUMNS, "updated_at") if name != "id"]
+    tx.execute(
+        f"UPDATE finding SET {', '.join(f'{name} = ${name}' for name in sets)} WHERE id = $id",
+        values,
+    )
+
+
+def as_json(
+    reader: Reader,
+    *,
+    finding_class: str | None = None,
+    level: str | None = None,
+    device: str | None = None,
+    limit: int = 1000,
+    suppressed: bool = False,
+) -> list[Row]:
+    """Return findings as the command line prints them, the last seen first.
+
+    ``level`` is the least level shown. Suppressed ones are left out unless asked
+    for; ``device`` is an id, a name or an address.
+    """
+    least = Level(level).rank if level else 0
+    rows = reader.rows(
+        f"""
+        SELECT f.id, f.class, f.level, f.detector, f.title, f.device_id, d.name AS device,
+               f.src_ip, f.peers, f.first_seen, f.last_seen, f.count, f.facts, f.evidence,
+               f.tags, f.incident_id
+        FROM finding f LEFT JOIN device d ON d.device_id = f.device_id
+        WHERE ($class IS NULL OR f.class = $class)
+          AND list_position(['informational', 'low', 'medium', 'high', 'critical'], f.level)
+              > $least
+          AND ($device IS NULL OR $device IN (f.device_id, d.name, f.src_ip))
+          {"" if suppressed else "AND NOT EXISTS (SELECT 1 FROM v_suppressed s WHERE s.id = f.id)"}
+        ORDER BY f.last_seen DESC, f.id LIMIT $limit
+        """,
+        {"class": finding_class, "least": least, "device": device, "limit": limit},
+    )
+    return [_shown(row) for row in rows]
+
+
+def _shown(row: Mapping[str, Any]) -> Row:
+    shown = dict(row)
+    shown["device"] = row["device"] or row["device_id"]
+    shown["facts"] = json.loads(row["facts"])
+    for name in ("first_seen", "last_seen"):
+        shown[name] = row[name].isoformat() + "Z"
+    return shown
