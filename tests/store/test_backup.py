@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -63,9 +65,6 @@ def test_a_damaged_backup_changes_nothing(store: Store, tmp_path: Path, content:
 
 
 def test_restore_under_a_running_daemon_is_refused(tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
     other = Store.open(tmp_path / "other")
     copy = tmp_path / "copy.guardian"
     backup.backup(other, copy)

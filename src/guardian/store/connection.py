@@ -12,12 +12,14 @@ objects that mean UTC.
 from __future__ import annotations
 
 import contextlib
+import shutil
 import threading
 from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 
 from guardian.errors import StoreError, StoreFullError, StoreLockedError
+from guardian.store.archive import refresh_views
 from guardian.store.migrations import migrate
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FILE_NAME = "guardian.duckdb"
+RESERVE_BYTES = 64 << 20
+"""Free disk that new rows may not take: deleting and answering need room to be written too."""
 
 
 class Reader:
@@ -120,7 +124,11 @@ class Store:
     def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path | None) -> None:
         self._connection = connection
         self._writing = threading.Lock()
+        self._gate = threading.Condition()
+        self._readers = 0
+        self._swapping = False
         self.path = path
+        self.reserve_bytes = RESERVE_BYTES
 
     @classmethod
     def open(cls, directory: Path) -> Store:
@@ -153,16 +161,24 @@ class Store:
         except BaseException:
             connection.close()
             raise
-        return cls(connection, path)
+        store = cls(connection, path)
+        refresh_views(store)
+        return store
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Reader]:
         """Give a cursor that sees what is committed, and is not blocked by the writer."""
-        reader = Reader(self._connection.cursor())
+        with self._gate:
+            self._gate.wait_for(lambda: not self._swapping)
+            self._readers += 1
+            reader = Reader(self._connection.cursor())
         try:
             yield reader
         finally:
             reader.close()
+            with self._gate:
+                self._readers -= 1
+                self._gate.notify_all()
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -183,10 +199,75 @@ class Store:
             finally:
                 cursor.close()
 
+    def require_room(self) -> None:
+        """Refuse to take more in while less than ``reserve_bytes`` of disk are free.
+
+        Raises:
+            StoreFullError: the disk is nearly full.
+        """
+        if self.path is None:
+            return
+        free = shutil.disk_usage(self.path.parent).free
+        if free < self.reserve_bytes:
+            msg = (
+                f"the disk is full ({free / 1e6:.0f} MB free at {self.path.parent}): nothing more "
+                "is taken in until there is room; what was stored is safe"
+            )
+            raise StoreFullError(msg)
+
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the file."""
         with self._writing, mapped_errors(self.path):
             self._connection.cursor().execute("CHECKPOINT")
+
+    def rewrite(self, *, patience_s: float = 30.0) -> bool:
+        """Write the file anew without its holes, so that the disk gets the room back.
+
+        Readers go on while the copy is made and wait only while it takes the old one's
+        place. Returns False, with nothing changed, when readers did not pause within
+        ``patience_s`` seconds.
+
+        Raises:
+            StoreError: the copy could not be made; nothing was changed.
+        """
+        if self.path is None:
+            return False
+        copy = self.path.with_name(f".{FILE_NAME}.rewrite")
+        with self._writing:
+            copy.unlink(missing_ok=True)
+            try:
+                self._copy_to(copy)
+                return self._take_place(copy, patience_s)
+            finally:
+                copy.unlink(missing_ok=True)
+
+    def _copy_to(self, copy: Path) -> None:
+        cursor = self._connection.cursor()
+        target = str(copy).replace("'", "''")
+        with mapped_errors(copy):
+            name = cursor.execute("SELECT current_database()").fetchall()[0][0]
+            cursor.execute(f"ATTACH '{target}' AS rewritten")
+            try:
+                cursor.execute(f'COPY FROM DATABASE "{name}" TO rewritten')
+            finally:
+                cursor.execute("DETACH rewritten")
+        cursor.close()
+
+    def _take_place(self, copy: Path, patience_s: float) -> bool:
+        assert self.path is not None
+        with self._gate:
+            self._swapping = True
+            try:
+                if not self._gate.wait_for(lambda: self._readers == 0, patience_s):
+                    return False
+                with mapped_errors(self.path):
+                    self._connection.close()
+                    copy.replace(self.path)
+                    self._connection = duckdb.connect(str(self.path), config=_SETTINGS)
+                return True
+            finally:
+                self._swapping = False
+                self._gate.notify_all()
 
     def close(self) -> None:
         """Close the file. Safe to call twice."""

@@ -1,0 +1,54 @@
+"""How long rows are kept, and how much room they may take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TABLES = (
+    "flow",
+    "dns",
+    "dns_log",
+    "tls",
+    "http",
+    "quic",
+    "fileinfo",
+    "alert",
+    "anomaly",
+    "dhcp",
+    "sighting",
+    "raw_event",
+)
+"""The tables of events, which age; findings and incidents stay."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The ``[store]`` table of the configuration file."""
+
+    hot_days: int = 7
+    """Rows of so many days stay in the fast tier: detectors look back a week."""
+    keep_days: int = 90
+    """Rows older than this are deleted: a season, for "was this there before?"."""
+    keep_days_by_table: tuple[tuple[str, int], ...] = (
+        ("alert", 365),
+        ("dhcp", 365),
+        ("raw_event", 30),
+        ("anomaly", 30),
+    )
+    """Exceptions, as (table, days): alerts and leases are few and tell most."""
+    max_bytes: int = 50 << 30
+    """All event rows together, both tiers, in bytes; the oldest days go first."""
+    max_share: float = 0.6
+    """No table may take more than this share of ``max_bytes``."""
+    free_floor_bytes: int = 1 << 30
+    """Below this much free disk the oldest days go, whatever their age."""
+    rollup_5m_days: int = 30
+    """Five-minute sums are kept for a month; hourly ones for good."""
+    compact_waste: float = 0.5
+    """When so much of the file is empty it is written anew, smaller."""
+    compact_min_bytes: int = 256 << 20
+    """A file smaller than this is not worth writing anew."""
+    cold_files_per_day: int = 4
+    """More files of one table and day than this are merged into one."""
+    every_s: float = 600.0
+    """How often the limits are enforced, in seconds."""

@@ -1,0 +1,211 @@
+"""Keep the store within its limits: by age, by bytes, and above the free-space floor.
+
+Whole days go, oldest first, and each deletion is logged with its reason. Findings,
+incidents, roll-ups by the hour and what people answered are never touched.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from guardian.store import archive, rollup
+from guardian.store.limits import TABLES
+
+if TYPE_CHECKING:
+    from guardian.store.connection import Reader, Store
+    from guardian.store.limits import Limits
+
+FORECAST_DAYS = 14
+"""How far back growth is measured for "full in N days"."""
+FOLD_DAYS = 2
+"""Roll-up steps of the last days may still get late rows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """Bytes of the file in use, of its holes, of the cold files, and free on the disk."""
+
+    hot_bytes: int
+    hole_bytes: int
+    cold_bytes: int
+    free_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What one round did: rows moved to the cold tier, rows deleted, bytes given back."""
+
+    moved: int = 0
+    deleted: int = 0
+    given_back: int = 0
+
+
+def enforce(store: Store, limits: Limits, *, now: datetime) -> Report:
+    """Roll up, archive, delete and compact until every limit holds.
+
+    Raises:
+        StoreError: the disk refused; what was done so far stands.
+    """
+    rollup.update(store)
+    rollup.fold(store, since=now - timedelta(days=FOLD_DAYS), before=now - timedelta(hours=1))
+    moved = archive.archive(store, limits, now=now)
+    archive.merge(store, limits)
+    deleted = _by_age(store, limits, now) + _by_room(store, limits, now)
+    if deleted:
+        archive.refresh_views(store)
+        archive.sweep(store)
+    given_back = _give_back(store, limits) if moved or deleted else 0
+    _sample(store, now)
+    return Report(moved=moved, deleted=deleted, given_back=given_back)
+
+
+def sizes(store: Store) -> Sizes:
+    """Measure the store; all zero for one that lives in memory."""
+    if store.path is None:
+        return Sizes(hot_bytes=0, hole_bytes=0, cold_bytes=0, free_bytes=0)
+    with store.read() as reader:
+        row = reader.one(
+            "SELECT block_size, used_blocks, free_blocks FROM pragma_database_size() "
+            "WHERE database_name = current_database()"
+        )
+        cold = int(reader.value("SELECT coalesce(sum(bytes), 0) FROM cold_file"))
+    block = row["block_size"] if row else 0
+    log = store.path.with_name(store.path.name + ".wal")
+    pending = log.stat().st_size if log.exists() else 0
+    return Sizes(
+        hot_bytes=block * (row["used_blocks"] if row else 0) + pending,
+        hole_bytes=block * (row["free_blocks"] if row else 0),
+        cold_bytes=cold,
+        free_bytes=shutil.disk_usage(store.path.parent).free,
+    )
+
+
+def full_in_days(store: Store, limits: Limits) -> float | None:
+    """Forecast when the byte limit or the disk is reached, from the growth of two weeks.
+
+    None means: not within ten years, or too early to say (less than a day of samples).
+    """
+    with store.read() as reader:
+        first = reader.one(
+            "SELECT * FROM size_sample WHERE sampled_at >= "
+            "(SELECT max(sampled_at) FROM size_sample) - to_days(?) ORDER BY sampled_at LIMIT 1",
+            [FORECAST_DAYS],
+        )
+        last = reader.one("SELECT * FROM size_sample ORDER BY sampled_at DESC LIMIT 1")
+    if first is None or last is None:
+        return None
+    days = (last["sampled_at"] - first["sampled_at"]).total_seconds() / 86400
+    used = last["hot_bytes"] + last["cold_bytes"]
+    growth = used - first["hot_bytes"] - first["cold_bytes"]
+    if days < 1 or growth <= 0:
+        return None
+    room = min(limits.max_bytes - used, last["free_bytes"] - limits.free_floor_bytes)
+    left = max(room, 0) / (growth / days)
+    return left if left < 3650 else None
+
+
+def _by_age(store: Store, limits: Limits, now: datetime) -> int:
+    ages = {**dict.fromkeys(TABLES, limits.keep_days), **dict(limits.keep_days_by_table)}
+    deleted = 0
+    for table, days in ages.items():
+        if table in TABLES:
+            horizon = (now - timedelta(days=days)).date()
+            deleted += _drop(store, table, horizon, now, f"older than {days} days")
+    with store.transaction() as tx:
+        tx.execute(
+            "DELETE FROM rollup_5m WHERE bucket < ?", [now - timedelta(days=limits.rollup_5m_days)]
+        )
+        tx.execute("DELETE FROM size_sample WHERE sampled_at < ?", [now - timedelta(days=400)])
+    return deleted
+
+
+def _by_room(store: Store, limits: Limits, now: datetime) -> int:
+    """Give up the oldest day of the largest table until there is room."""
+    deleted = 0
+    for _ in range(len(TABLES) * 400):
+        measured = sizes(store)
+        with store.read() as reader:
+            by_table = _table_bytes(reader)
+        table = max(by_table, key=lambda name: by_table[name])
+        used = measured.hot_bytes + measured.cold_bytes
+        if used > limits.max_bytes:
+            reason = f"all rows took more than {limits.max_bytes:,} bytes"
+        elif by_table[table] > limits.max_bytes * limits.max_share:
+            reason = f"took more than {limits.max_share:.0%} of the room"
+        elif 0 < measured.free_bytes + measured.hole_bytes < limits.free_floor_bytes:
+            reason = f"less than {limits.free_floor_bytes:,} bytes of disk were free"
+        else:
+            break
+        with store.read() as reader:
+            oldest = reader.value(f"SELECT min(ts)::DATE FROM all_{table}")
+        if oldest is None or oldest >= now.date():
+            break
+        deleted += _drop(store, table, oldest + timedelta(days=1), now, reason)
+        archive.refresh_views(store)
+        archive.sweep(store)
+        store.checkpoint()
+    return deleted
+
+
+def _drop(store: Store, table: str, day: date, now: datetime, reason: str) -> int:
+    """Delete the rows of a table before ``day`` from both tiers, and log it."""
+    with store.transaction() as tx:
+        hot = int(tx.value(f"SELECT count(*) FROM {table} WHERE ts < ?", [day]))
+        if hot:
+            tx.execute(f"DELETE FROM {table} WHERE ts < ?", [day])
+        cold = archive.drop_before(tx, table, day)
+        tx.many(
+            "INSERT INTO retention_log VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (now, table, tier, rows, day, reason)
+                for tier, rows in (("hot", hot), ("cold", cold))
+                if rows
+            ],
+        )
+    return hot + cold
+
+
+def _table_bytes(reader: Reader) -> dict[str, int]:
+    """Return the bytes of each table of events in both tiers."""
+    cold = {
+        row["table_name"]: int(row["bytes"])
+        for row in reader.rows(
+            "SELECT table_name, sum(bytes) AS bytes FROM cold_file GROUP BY table_name"
+        )
+    }
+    block = reader.value("SELECT max(block_size) FROM pragma_database_size()") or 0
+    return {
+        table: cold.get(table, 0)
+        + block
+        * int(
+            reader.value(
+                f"SELECT count(DISTINCT block_id) FROM pragma_storage_info('{table}') "
+                "WHERE persistent"
+            )
+        )
+        for table in TABLES
+    }
+
+
+def _give_back(store: Store, limits: Limits) -> int:
+    store.checkpoint()
+    before = sizes(store)
+    whole = before.hot_bytes + before.hole_bytes
+    if whole < limits.compact_min_bytes or before.hole_bytes < whole * limits.compact_waste:
+        return 0
+    # The copy needs room beside the original: on a full disk the holes are used up instead.
+    if before.free_bytes - before.hot_bytes < limits.free_floor_bytes // 2:
+        return 0
+    return before.hole_bytes if store.rewrite() else 0
+
+
+def _sample(store: Store, now: datetime) -> None:
+    measured = sizes(store)
+    with store.transaction() as tx:
+        tx.execute(
+            "INSERT INTO size_sample VALUES (?, ?, ?, ?)",
+            [now, measured.hot_bytes, measured.cold_bytes, measured.free_bytes],
+        )

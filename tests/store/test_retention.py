@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import subprocess
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pytest
+
+from guardian.errors import StoreFullError
+from guardian.model.batch import Batch, SourceInfo
+from guardian.store import Store, archive, ingest, retention, rollup
+from guardian.store.limits import Limits
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOW = datetime(2026, 11, 20, 12)
+
+
+def fill(store: Store, days: int, rows: int = 1000) -> None:
+    with store.transaction() as tx:
+        first = tx.value("SELECT coalesce(max(id), 0) FROM flow")
+        tx.execute(
+            """
+            INSERT INTO flow (id, ts, source_id, flow_id, community_id, src_ip, dest_ip, app_proto,
+                bytes_toserver, bytes_toclient)
+            SELECT $first + d * $rows + i + 1,
+                $now - to_days(d::INTEGER) - to_seconds(i), 1,
+                $first + d * $rows + i, md5((d * $rows + i)::VARCHAR),
+                '192.168.1.' || (i % 20), '203.0.113.' || (i % 200), 'tls', 100, i
+            FROM range($days) AS a(d), range($rows) AS b(i)
+            """,
+            {"first": first, "now": NOW, "days": days, "rows": rows},
+        )
+
+
+def total(store: Store, table: str = "all_flow") -> int:
+    with store.read() as reader:
+        return int(reader.value(f"SELECT count(*) FROM {table}"))
+
+
+def test_old_days_move_to_the_cold_tier_and_stay_in_the_view(store: Store) -> None:
+    fill(store, 20)
+    with store.read() as reader:
+        before = reader.value("SELECT sum(hash(id, ts, dest_ip)) FROM flow")
+    report = retention.enforce(store, Limits(hot_days=5), now=NOW)
+    assert report.moved == 14_000  # days 6 to 19 back; today and five closed days stay hot
+    assert total(store, "flow") == 6_000
+    assert total(store) == 20_000
+    with store.read() as reader:
+        assert reader.value("SELECT sum(hash(id, ts, dest_ip)) FROM all_flow") == before
+    again = retention.enforce(store, Limits(hot_days=5), now=NOW)
+    assert (again.moved, again.deleted) == (0, 0)
+
+
+def test_what_a_kill_left_behind_is_swept(store: Store) -> None:
+    fill(store, 10)
+    retention.enforce(store, Limits(hot_days=5), now=NOW)
+    assert store.path is not None
+    orphan = store.path.parent / "cold/flow/day=2026-11-01/deadbeef.parquet"
+    orphan.parent.mkdir(parents=True)
+    orphan.write_bytes(b"PAR1 cut short")
+    assert total(store) == 10_000
+    assert archive.sweep(store) == 1
+    assert not orphan.exists()
+
+
+def test_late_rows_are_merged_into_one_file(store: Store) -> None:
+    for _ in range(4):
+        fill(store, 9, rows=10)
+        archive.archive(store, Limits(hot_days=7), now=NOW)
+    with store.read() as reader:
+        files = reader.value(
+            "SELECT max(n) FROM (SELECT count(*) AS n FROM cold_file GROUP BY day)"
+        )
+    assert files == 4
+    assert archive.merge(store, Limits(cold_files_per_day=2)) > 0
+    assert total(store) == 4 * 9 * 10
+    with store.read() as reader:
+        assert (
+            reader.value("SELECT max(n) FROM (SELECT count(*) AS n FROM cold_file GROUP BY day)")
+            == 1
+        )
+
+
+def test_age_and_bytes_are_limits(store: Store) -> None:
+    fill(store, 30, rows=5000)
+    limits = Limits(hot_days=2, keep_days=10)
+    retention.enforce(store, limits, now=NOW)
+    with store.read() as reader:
+        oldest = reader.value("SELECT min(ts) FROM all_flow")
+        assert oldest >= NOW - timedelta(days=11)
+        cold = reader.value("SELECT sum(bytes) FROM cold_file")
+    used = retention.sizes(store)
+    tight = Limits(hot_days=2, keep_days=10, max_bytes=used.hot_bytes + cold // 2)
+    report = retention.enforce(store, tight, now=NOW)
+    assert report.deleted > 0
+    after = retention.sizes(store)
+    assert after.hot_bytes + after.cold_bytes <= tight.max_bytes
+    with store.read() as reader:
+        assert "more than" in reader.value(
+            "SELECT reason FROM retention_log ORDER BY deleted_at DESC, reason LIMIT 1"
+        ) or reader.value("SELECT count(*) FROM retention_log WHERE reason LIKE '%more than%'")
+
+
+def test_the_file_shrinks_while_readers_wait(store: Store) -> None:
+    fill(store, 30, rows=20_000)
+    store.checkpoint()
+    assert store.path is not None
+    before = store.path.stat().st_size
+    with store.transaction() as tx:
+        tx.execute("DELETE FROM flow WHERE id % 10 > 0")
+    store.checkpoint()
+    with store.read() as reader:
+        assert reader.value("SELECT count(*) FROM flow") == 60_000
+        assert not store.rewrite(patience_s=0.05)  # a reader holds on: nothing changed
+    assert store.rewrite()
+    assert store.path.stat().st_size < before / 2
+    assert total(store) == 60_000
+    with store.transaction() as tx:  # the store works on
+        tx.execute("INSERT INTO source (name, kind, path) VALUES ('a', 'b', 'c')")
+
+
+def test_room_is_given_back_after_retention(store: Store) -> None:
+    fill(store, 30, rows=20_000)
+    store.checkpoint()
+    assert store.path is not None
+    before = store.path.stat().st_size
+    limits = Limits(hot_days=1, keep_days=2, compact_min_bytes=1 << 20, compact_waste=0.3)
+    retention.enforce(store, limits, now=NOW)
+    assert store.path.stat().st_size < before / 2
+
+
+def test_rollups_count_each_flow_once_and_outlive_it(store: Store) -> None:
+    fill(store, 3)
+    assert rollup.update(store) == 3000
+    assert rollup.update(store) == 0
+    fill(store, 3)
+    assert rollup.update(store) == 3000
+    rollup.fold(store, since=NOW - timedelta(days=9), before=NOW + timedelta(days=1))
+    retention.enforce(store, Limits(hot_days=0, keep_days=1), now=NOW + timedelta(days=30))
+    assert total(store) == 0
+    with store.read() as reader:
+        row = reader.one("SELECT sum(flows) AS flows, sum(bytes_up) AS up FROM rollup_1h")
+    assert row == {"flows": 6000, "up": 600_000}
+
+
+def test_forecast_needs_a_day_of_growth(store: Store) -> None:
+    assert retention.full_in_days(store, Limits()) is None
+    with store.transaction() as tx:
+        tx.many(
+            "INSERT INTO size_sample VALUES (?, ?, ?, ?)",
+            [(NOW, 10_000, 0, 1 << 40), (NOW + timedelta(days=2), 30_000, 0, 1 << 40)],
+        )
+    assert retention.full_in_days(store, Limits(max_bytes=130_000)) == pytest.approx(10.0)
+
+
+@pytest.mark.root
+def test_a_full_disk_loses_nothing_committed(tmp_path: Path) -> None:
+    disk = tmp_path / "small"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(disk)], check=True)
+    try:
+        store = Store.open(disk / "data")
+        store.reserve_bytes = 16 << 20
+        source_id = ingest.register(store, SourceInfo(name="eve", kind="eve", path="eve"))
+        rows = pa.table(
+            {
+                "ts": pa.array([NOW] * 20_000, pa.timestamp("us")),
+                "community_id": [f"{number * 7919 % 1_000_003:x}" * 9 for number in range(20_000)],
+            }
+        )
+        stored = fill_up(store, source_id, rows)
+        assert stored > 2
+        assert total(store, "flow") == stored * 20_000
+        assert ingest.bookmark(store, source_id) == {"n": stored - 1}
+        with store.transaction() as tx:  # there is room to make room
+            tx.execute("DELETE FROM flow WHERE id > 10")
+        store.checkpoint()
+        ingest.commit(store, source_id, Batch(tables={"flow": rows}, bookmark={}))
+        store.close()
+        again = Store.open(disk / "data")
+        assert total(again, "flow") == 20_010
+        again.close()
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def fill_up(store: Store, source_id: int, rows: pa.Table) -> int:
+    """Commit batches until the store refuses, and return how many it took."""
+    for stored in range(400):
+        try:
+            ingest.commit(store, source_id, Batch(tables={"flow": rows}, bookmark={"n": stored}))
+        except StoreFullError:
+            return stored
+    return pytest.fail("the disk never became full")
