@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from guardian.model.finding import Finding, Level
+from guardian.model.finding import Finding, FindingClass, Level
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -89,7 +89,7 @@ class SqlDetector:
     def _finding(self, row: Mapping[str, Any]) -> Finding:
         level = row.get("level")
         return Finding(
-            finding_class=self.rule.finding_class,
+            finding_class=FindingClass(row.get("class") or self.rule.finding_class),
             level=Level(level) if level else self.rule.level,
             detector=self.name,
             title=row.get("title") or self.rule.title,

@@ -11,6 +11,7 @@ The head is YAML in ``--`` lines; what follows is one query. Its columns are fix
 ``evidence``   rows as ``'table:id'``
 ``level``      optional: overrides the level of the head
 ``title``      optional: overrides the title of the head
+``class``      optional: overrides the class of the head
 =============  ==========================================================
 
 A query may use ``$since`` and ``$until`` (the window), and its own parameters.
@@ -42,7 +43,7 @@ _WINDOW = frozenset({"since", "until"})
 class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A threshold: its value, its unit, and why it is what it is."""
 
-    default: float | int | str | list[str] | list[int]
+    default: float | int | str | list[str | int]
     unit: str
     reason: str
 
