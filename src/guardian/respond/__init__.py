@@ -1,1 +1,9 @@
-"""Turn incidents into proposals, and a person's yes into a proven, undoable change."""
+"""Propose, carry out, prove and undo: nothing happens that a person did not decide."""
+
+from guardian.respond.decide import answer
+from guardian.respond.journal import step
+from guardian.respond.offer import propose
+from guardian.respond.policy import by_hand
+from guardian.respond.settings import Settings
+
+__all__ = ["Settings", "answer", "by_hand", "propose", "step"]

@@ -1,0 +1,136 @@
+"""Look back: which devices asked for some names, and how often."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from guardian.store.connection import Reader
+
+# The mirror and the resolver's log tell the same questions, so the larger count is taken.
+_ASKED = """
+WITH wanted AS (SELECT unnest($names::VARCHAR[]) AS name),
+told AS (
+    SELECT 'dns' AS seen_by, src_ip, rrname, count(*) AS queries
+    FROM dns WHERE ts >= $since AND ts < $until AND type = 'query'
+    GROUP BY ALL
+    UNION ALL
+    SELECT 'dns_log', src_ip, rrname, count(*)
+    FROM dns_log WHERE ts >= $since AND ts < $until
+    GROUP BY ALL
+),
+matched AS (
+    SELECT seen_by, src_ip, rrname, queries
+    FROM told
+    WHERE src_ip IS NOT NULL AND EXISTS (
+        SELECT 1 FROM wanted
+        WHERE told.rrname = wanted.name
+           OR ($subdomains AND ends_with(told.rrname, '.' || wanted.name))
+    )
+),
+asked AS (
+    SELECT src_ip, rrname, max(queries) AS queries FROM matched GROUP BY src_ip, rrname
+)
+"""
+
+
+def names_below(
+    reader: Reader, names: Sequence[str], *, since: datetime, until: datetime, limit: int
+) -> list[str]:
+    """Return the names that were asked for and are one of ``names`` or lie below one."""
+    rows = reader.rows(
+        _ASKED + "SELECT rrname, sum(queries) AS n FROM asked GROUP BY 1 ORDER BY n DESC, 1 "
+        "LIMIT $limit",
+        {
+            "names": list(names),
+            "since": since,
+            "until": until,
+            "subdomains": True,
+            "limit": limit,
+        },
+    )
+    return [row["rrname"] for row in rows]
+
+
+def names_of(
+    reader: Reader,
+    addresses: Sequence[str],
+    *,
+    device_ips: Sequence[str],
+    since: datetime,
+    until: datetime,
+) -> list[str]:
+    """Return the names that were answered with one of these addresses, sorted."""
+    rows = reader.rows(
+        """
+        SELECT DISTINCT rrname FROM (
+            SELECT rrname, answers, src_ip, ts FROM dns WHERE type = 'answer'
+            UNION ALL
+            SELECT rrname, answers, src_ip, ts FROM dns_log
+        )
+        WHERE ts >= $since AND ts < $until AND list_has_any(answers, $addresses::VARCHAR[])
+          AND (len($ips) = 0 OR list_contains($ips, src_ip)) AND rrname IS NOT NULL
+        ORDER BY rrname LIMIT 20
+        """,
+        {
+            "addresses": list(addresses),
+            "ips": list(device_ips),
+            "since": since,
+            "until": until,
+        },
+    )
+    return [row["rrname"] for row in rows]
+
+
+def look_back(
+    reader: Reader,
+    names: Sequence[str],
+    *,
+    subdomains: bool,
+    device_ips: Sequence[str],
+    since: datetime,
+    until: datetime,
+) -> dict[str, Any]:
+    """Return the questions for these names by device, most first (twenty at most).
+
+    ``device_ips`` limits it to one device; empty means the whole house.
+    """
+    rows = reader.rows(
+        _ASKED
+        + """
+        SELECT coalesce(d.device_id, '') AS device_id,
+               coalesce(any_value(d.name), asked.src_ip) AS name,
+               sum(queries)::BIGINT AS queries
+        FROM asked
+        LEFT JOIN (
+            SELECT ip, arg_max(device_id, valid_from) AS device_id FROM device_address GROUP BY ip
+        ) held ON held.ip = asked.src_ip
+        LEFT JOIN device d ON d.device_id = held.device_id
+        WHERE len($ips) = 0 OR list_contains($ips, asked.src_ip)
+        GROUP BY d.device_id, CASE WHEN d.device_id IS NULL THEN asked.src_ip END, asked.src_ip
+        ORDER BY queries DESC, name
+        """,
+        {
+            "names": list(names),
+            "since": since,
+            "until": until,
+            "subdomains": subdomains,
+            "ips": list(device_ips),
+        },
+    )
+    merged: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        key = row["device_id"] or row["name"]
+        if key in merged:
+            merged[key]["queries"] += row["queries"]
+        else:
+            merged[key] = {**row, "device_id": row["device_id"] or None}
+    devices = sorted(merged.values(), key=lambda d: (-d["queries"], d["name"]))
+    return {
+        "queries": sum(d["queries"] for d in devices),
+        "devices": devices[:20],
+        "device_count": len(devices),
+    }
