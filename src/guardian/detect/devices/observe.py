@@ -1,0 +1,346 @@
+"""Ask the new rows who was where: addresses with their holder, and what devices said.
+
+All counting is done in SQL, so that a day of five million flows leaves a few
+thousand rows here: one for each stay of a device at an address, one for each
+distinct thing it said.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from guardian.intel.vendors import normal_mac
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from guardian.detect.devices.settings import Settings
+    from guardian.store import Reader
+
+TEXT_LIMIT = 120
+"""Characters kept of anything a device says of itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """One holder at one address, as seen from ``first`` to ``last``; ``mac`` is None if unseen."""
+
+    ip: str
+    mac: str | None
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """One thing said by or known of the holder of ``mac``, or else of ``ip``."""
+
+    mac: str | None
+    ip: str | None
+    source: str
+    value: str
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """What the rows of one span of ids say."""
+
+    stays: tuple[Stay, ...]
+    hints: tuple[Hint, ...]
+    routers: frozenset[str]
+
+
+def observe(reader: Reader, settings: Settings, low: int, high: int) -> Observations:
+    """Return what the rows with ``low < id <= high`` say of devices."""
+    span = {"low": low, "high": high}
+    with reader.registered("home_address", _configured_homes(reader, settings, span)):
+        home = bool(settings.home_networks)
+        _seen(reader, settings, span, configured=home)
+        routers = _routers(reader, settings, span, configured=home)
+        _drop_what_routers_carry(reader, settings, routers, span)
+        stays = tuple(
+            Stay(row["ip"], normal_mac(row["mac"]), row["first"], row["last"])
+            for row in reader.rows(_STAYS)
+        )
+        hints = tuple(_hints(reader, span))
+        reader.execute("DROP TABLE seen_address")
+    return Observations(stays, hints, frozenset(routers))
+
+
+def is_home(column: str, *, configured: bool = False) -> str:
+    """Return the SQL condition that a column holds an address of the private ranges.
+
+    RFC 1918, RFC 3927, RFC 6598 (shared address space), RFC 4193 and fe80::/10; with
+    ``configured`` also those of the frame ``home_address``.
+    """
+    private = (
+        f"(starts_with({column}, '192.168.') OR starts_with({column}, '10.') OR "
+        f"regexp_matches({column}, "
+        r"'^(172\.(1[6-9]|2\d|3[01])|169\.254|100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7]))\.|"
+        r"^(f[cd][0-9a-f]{2}|fe[89ab][0-9a-f]):'))"
+    )
+    return f"({private} OR {column} IN (SELECT ip FROM home_address))" if configured else private
+
+
+def _configured_homes(reader: Reader, settings: Settings, span: dict[str, int]) -> pl.DataFrame:
+    networks = [ipaddress.ip_network(text, strict=False) for text in settings.home_networks]
+    found: list[str] = []
+    if networks:
+        rows = reader.rows(
+            "SELECT src_ip AS ip FROM flow WHERE id > $low AND id <= $high UNION "
+            "SELECT dest_ip FROM flow WHERE id > $low AND id <= $high UNION "
+            "SELECT src_ip FROM dns WHERE id > $low AND id <= $high UNION "
+            "SELECT src_ip FROM dns_log WHERE id > $low AND id <= $high",
+            span,
+        )
+        for row in rows:
+            try:
+                address = ipaddress.ip_address(row["ip"] or "")
+            except ValueError:
+                continue
+            if any(address in network for network in networks):
+                found.append(row["ip"])
+    return pl.DataFrame({"ip": found}, schema={"ip": pl.String})
+
+
+def _seen(reader: Reader, settings: Settings, span: dict[str, int], *, configured: bool) -> None:
+    src, dest = is_home("src_ip", configured=configured), is_home("dest_ip", configured=configured)
+    slot = f"time_bucket(INTERVAL '{int(settings.slot_s)} seconds', ts)"
+    new = "id > $low AND id <= $high"
+    # A public IPv6 address is a device's own when its hardware address says so (routers are
+    # taken out below); a public IPv4 address behind a hardware address is a router's traffic.
+    own_v6 = "(src_mac IS NOT NULL AND regexp_matches(src_ip, '^[23][0-9a-f]{3}:'))"
+    reader.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE seen_address AS
+        SELECT ip, mac, slot, min(ts) AS first, max(ts) AS last, sum(weight) AS weight
+        FROM (
+            SELECT src_ip AS ip, lower(src_mac) AS mac, {slot} AS slot, ts, 1 AS weight
+            FROM flow WHERE {new} AND ({src} OR {own_v6})
+            UNION ALL BY NAME
+            SELECT dest_ip AS ip, lower(dest_mac) AS mac, {slot} AS slot, ts, 1 AS weight
+            FROM flow
+            WHERE {new} AND {dest} AND pkts_toclient > 0 AND NOT ends_with(dest_ip, '.255')
+            UNION ALL BY NAME
+            SELECT src_ip AS ip, lower(src_mac) AS mac, {slot} AS slot, ts, 1 AS weight
+            FROM dns WHERE {new} AND type = 'query' AND ({src} OR {own_v6})
+            UNION ALL BY NAME
+            SELECT assigned_ip AS ip, lower(client_mac) AS mac, {slot} AS slot, ts, 50 AS weight
+            FROM dhcp WHERE {new} AND dhcp_type = 'ack' AND {is_home("assigned_ip")}
+            UNION ALL BY NAME
+            SELECT ip, lower(mac) AS mac, {slot} AS slot, ts, 2 AS weight
+            FROM sighting WHERE {new} AND {is_home("ip")}
+            UNION ALL BY NAME
+            SELECT src_ip AS ip, NULL AS mac, {slot} AS slot, ts, 1 AS weight
+            FROM dns_log WHERE {new} AND {src}
+        )
+        WHERE ip NOT IN ('0.0.0.0', '::')
+        GROUP BY ALL
+        """,
+        span,
+    )
+    # Group addresses (the multicast bit) and placeholders hold nothing.
+    reader.execute(
+        "UPDATE seen_address SET mac = NULL WHERE mac IN ('', '00:00:00:00:00:00') "
+        "OR mac[2:2] IN ('1', '3', '5', '7', '9', 'b', 'd', 'f')"
+    )
+
+
+def _routers(
+    reader: Reader, settings: Settings, span: dict[str, int], *, configured: bool
+) -> set[str]:
+    home = is_home("dest_ip", configured=configured)
+    rows = reader.rows(
+        f"""
+        SELECT lower(dest_mac) AS mac
+        FROM flow
+        WHERE id > $low AND id <= $high AND dest_mac IS NOT NULL AND NOT {home}
+          AND NOT regexp_matches(dest_ip, '^(22[4-9]|23\\d|255)\\.|^ff')
+          AND dest_mac[2:2] IN ('0', '2', '4', '6', '8', 'a', 'c', 'e', 'A', 'C', 'E')
+        GROUP BY 1 HAVING count(DISTINCT dest_ip) >= $least
+        """,
+        {**span, "least": settings.router_min_addresses},
+    )
+    known = reader.rows(
+        "SELECT mac FROM device JOIN device_hint USING (device_id) "
+        "WHERE source = 'router' AND mac IS NOT NULL"
+    )
+    return {row["mac"] for row in (*rows, *known)}
+
+
+def _drop_what_routers_carry(
+    reader: Reader, settings: Settings, routers: set[str], span: dict[str, int]
+) -> None:
+    """Leave a router its own addresses; what it forwards is not a device of this hardware."""
+    frame = pl.DataFrame({"mac": sorted(routers)}, schema={"mac": pl.String})
+    with reader.registered("router", frame):
+        own = """
+            SELECT lower(mac) AS mac, ip FROM sighting
+            WHERE id > $low AND id <= $high AND method IN ('arp', 'ndp')
+            UNION
+            SELECT lower(src_mac), unnest(routers) FROM dhcp
+            WHERE id > $low AND id <= $high AND src_mac IS NOT NULL
+            UNION
+            SELECT device_address.mac, ip FROM device_address JOIN router USING (mac)
+        """
+        # Where no frame says which address is the router's own, it is one among its
+        # neighbours: in the same /24 or /64 as hosts that are seen directly.
+        near = r"regexp_replace(ip, '\.\d+$|^((?:[0-9a-f]+:){4}).*$', '\1')"
+        reader.execute(
+            f"""
+            DELETE FROM seen_address
+            WHERE mac IN (SELECT mac FROM router)
+              AND (mac, ip) NOT IN (
+                  SELECT mac, ip FROM ({own}) WHERE mac IS NOT NULL AND ip IS NOT NULL)
+              AND (mac IN (SELECT mac FROM ({own}) WHERE ip IS NOT NULL)
+                   OR {near} NOT IN (
+                       SELECT {near} FROM seen_address
+                       WHERE mac IS NOT NULL AND mac NOT IN (SELECT mac FROM router)))
+            """,
+            span,
+        )
+    # A repeater hides many hosts behind one hardware address: each address stands for itself.
+    reader.execute(
+        r"""
+        UPDATE seen_address SET mac = NULL WHERE mac IN (
+            SELECT mac FROM seen_address
+            WHERE mac IS NOT NULL AND contains(ip, '.') GROUP BY mac
+            HAVING count(DISTINCT ip) >= $most)
+        """,
+        {"most": settings.shared_mac_min_addresses},
+    )
+
+
+# In each slot the holder is whoever was seen most; a stay lasts until the holder changes.
+_STAYS = """
+WITH held AS (
+    SELECT ip, slot, mac, min(first) AS first, max(last) AS last, sum(weight) AS weight
+    FROM seen_address GROUP BY ip, slot, mac
+),
+known AS (SELECT DISTINCT ip FROM held WHERE mac IS NOT NULL),
+winner AS (
+    SELECT * FROM held
+    WHERE mac IS NOT NULL OR ip NOT IN (SELECT ip FROM known)
+    QUALIFY row_number() OVER (PARTITION BY ip, slot ORDER BY weight DESC, mac) = 1
+),
+changed AS (
+    SELECT *, CASE WHEN mac IS NOT DISTINCT FROM lag(mac) OVER stay THEN 0 ELSE 1 END AS change
+    FROM winner WINDOW stay AS (PARTITION BY ip ORDER BY slot)
+),
+numbered AS (
+    SELECT *, sum(change) OVER (PARTITION BY ip ORDER BY slot) AS stay FROM changed
+)
+SELECT ip, mac, min(first) AS first, max(last) AS last
+FROM numbered GROUP BY ip, mac, stay ORDER BY ip, first, mac
+"""
+
+_SAID = """
+SELECT mac, ip, source, value, min(ts) AS first, max(ts) AS last FROM (
+    SELECT lower(client_mac) AS mac, NULL AS ip, 'dhcp_name' AS source, hostname AS value, ts
+    FROM dhcp WHERE id > $low AND id <= $high AND hostname IS NOT NULL AND type = 'request'
+    UNION ALL
+    SELECT lower(client_mac), NULL, 'vendor_class', vendor_class, ts
+    FROM dhcp WHERE id > $low AND id <= $high AND vendor_class IS NOT NULL AND type = 'request'
+    UNION ALL
+    SELECT lower(client_mac), NULL, 'dhcp_params', array_to_string(params, ','), ts
+    FROM dhcp WHERE id > $low AND id <= $high AND len(params) > 0 AND type = 'request'
+    UNION ALL
+    SELECT NULL, src_ip, 'user_agent', http_user_agent, ts
+    FROM http WHERE id > $low AND id <= $high AND http_user_agent IS NOT NULL AND {home}
+    UNION ALL
+    SELECT NULL, src_ip, 'client_name', client_name, ts
+    FROM dns_log WHERE id > $low AND id <= $high AND client_name IS NOT NULL AND {home}
+)
+WHERE value <> '' GROUP BY ALL
+ORDER BY source, value, mac, ip LIMIT 50000
+"""
+
+_CALLED = """
+SELECT src_ip AS ip, rrname AS value, min(ts) AS first, max(ts) AS last FROM (
+    SELECT src_ip, rrname, ts FROM dns WHERE id > $low AND id <= $high AND type = 'query' AND {home}
+    UNION ALL
+    SELECT src_ip, rrname, ts FROM dns_log WHERE id > $low AND id <= $high AND {home}
+)
+GROUP BY ALL HAVING regexp_matches(rrname, $telling) ORDER BY ip, value LIMIT 20000
+"""
+
+_SIGHTED = """
+SELECT lower(mac) AS mac, ip, method, name, model, detail::VARCHAR AS detail,
+       min(ts) AS first, max(ts) AS last
+FROM sighting
+WHERE id > $low AND id <= $high AND (name IS NOT NULL OR model IS NOT NULL OR detail IS NOT NULL)
+GROUP BY ALL ORDER BY first, mac, ip LIMIT 50000
+"""
+
+TELLING_DOMAINS = (
+    r"(^|\.)(lgtvsdp\.com|lgsmartad\.com|lgtvcommon\.com|samsungacr\.com|samsungcloud\.tv|"
+    r"alphonso\.tv|samba\.tv|roku\.com|a2z\.com|amcs-tachyon\.com|playstation\.net|xboxlive\.com|"
+    r"nintendo\.net|wyzecam\.com|reolink\.com|ezviz\.com|hik-connect\.com|arlo\.com)$|avs-alexa"
+)
+"""Names that only one kind of thing calls; the kinds are in ``kinds``."""
+
+_NAME_SOURCE = {
+    "mdns": "mdns_name",
+    "ssdp": "ssdp_name",
+    "nbns": "netbios_name",
+    "llmnr": "mdns_name",
+    "dhcp": "dhcp_name",
+    "lease": "dhcp_name",
+}
+
+
+def _hints(reader: Reader, span: dict[str, int]) -> list[Hint]:
+    home = is_home("src_ip")
+    found = [
+        Hint(
+            normal_mac(row["mac"]),
+            row["ip"],
+            row["source"],
+            clean(row["value"]),
+            row["first"],
+            row["last"],
+        )
+        for row in reader.rows(_SAID.format(home=home), span)
+    ]
+    found += [
+        Hint(None, row["ip"], "domain", clean(row["value"]), row["first"], row["last"])
+        for row in reader.rows(_CALLED.format(home=home), {**span, "telling": TELLING_DOMAINS})
+    ]
+    for row in reader.rows(_SIGHTED, span):
+        found += _from_sighting(row)
+    return [hint for hint in found if hint.value and (hint.mac or hint.ip)]
+
+
+def _from_sighting(row: dict[str, Any]) -> list[Hint]:
+    """Read a sighting's name, model and details; unknown details are left alone."""
+    said: list[tuple[str, object]] = [("model", row["model"])]
+    if row["method"] in _NAME_SOURCE:
+        said.append((_NAME_SOURCE[row["method"]], row["name"]))
+    detail: object = json.loads(row["detail"]) if row["detail"] else {}
+    if isinstance(detail, dict):
+        said += [
+            (key, detail.get(key)) for key in ("server", "user_agent", "vendor_class", "model")
+        ]
+        for key in ("services", "service", "types", "nt", "st"):
+            value = detail.get(key)
+            said += [
+                ("service", item) for item in (value if isinstance(value, list) else [value])[:40]
+            ]
+    return [
+        Hint(normal_mac(row["mac"]), row["ip"], source, clean(value), row["first"], row["last"])
+        for source, value in said
+        if isinstance(value, str) and value.strip()
+    ]
+
+
+def clean(text: str) -> str:
+    """Return a stranger's text as one printable line of bounded length."""
+    printable = "".join(char if char.isprintable() else " " for char in text[: 4 * TEXT_LIMIT])
+    return " ".join(printable.split())[:TEXT_LIMIT]

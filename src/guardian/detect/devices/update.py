@@ -1,0 +1,223 @@
+"""Bring the list of devices up to the newest rows.
+
+Only rows after the watermark are looked at, and everything found is merged into
+what is held, so that the same rows seen twice change nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from guardian.detect.devices.identity import Interval, Known, Register, settle
+from guardian.detect.devices.naming import Identity, identify
+from guardian.detect.devices.observe import Hint, Observations, observe
+from guardian.detect.devices.settings import Settings
+from guardian.store.ingest import utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from guardian.store import Reader, Store, Transaction
+
+MARK = "devices"
+"""The name of the watermark in ``detector_mark``."""
+
+
+def update(store: Store, settings: Settings | None = None, now: datetime | None = None) -> int:
+    """Read the rows that are new and return how many devices were new or changed."""
+    settings = settings or Settings()
+    begun = time.perf_counter()
+    with store.read() as reader:
+        low = int(reader.value("SELECT last_id FROM detector_mark WHERE detector = ?", [MARK]) or 0)
+        high = int(reader.value("SELECT next_id - 1 FROM row_counter") or 0)
+        if high <= low:
+            return 0
+        seen = observe(reader, settings, low, high)
+        register = _load(reader, settings, seen)
+    touched = _place(register, seen, settings)
+    with store.transaction() as tx:
+        _save(tx, register, touched, settings)
+        tx.execute(
+            "INSERT INTO detector_mark (detector, last_id, ran_at, seconds, error) "
+            "VALUES ($mark, $high, $now, $seconds, $error) ON CONFLICT (detector) DO UPDATE SET "
+            "last_id = excluded.last_id, ran_at = excluded.ran_at, seconds = excluded.seconds, "
+            "error = excluded.error",
+            {
+                "mark": MARK,
+                "high": high,
+                "now": now or utc_now(),
+                "seconds": time.perf_counter() - begun,
+                "error": f"the list of {settings.max_devices:,} devices is full"
+                if register.turned_away
+                else None,
+            },
+        )
+    return len(touched)
+
+
+def _load(reader: Reader, settings: Settings, seen: Observations) -> Register:
+    devices = {
+        row["device_id"]: Known(
+            row["device_id"], row["mac"], row["first_seen"], row["last_seen"], row["merged_into"]
+        )
+        for row in reader.rows(
+            "SELECT device_id, mac, first_seen, last_seen, merged_into FROM device"
+        )
+    }
+    intervals: dict[str, list[Interval]] = defaultdict(list)
+    wanted = {stay.ip for stay in seen.stays} | {hint.ip for hint in seen.hints if hint.ip}
+    for row in reader.rows(
+        "SELECT device_id, ip, mac, valid_from, seen_at, valid_to FROM device_address "
+        "WHERE list_contains($ips, ip) ORDER BY ip, valid_from",
+        {"ips": sorted(wanted)},
+    ):
+        intervals[row["ip"]].append(
+            Interval(
+                row["device_id"], row["ip"], row["mac"], row["valid_from"], row["seen_at"],
+                row["valid_to"],
+            )
+        )  # fmt: skip
+    return Register(devices, dict(intervals), settings.max_devices)
+
+
+def _place(
+    register: Register, seen: Observations, settings: Settings
+) -> dict[str, dict[tuple[str, str], Hint]]:
+    """Attribute stays and hints; return the touched devices with their new hints."""
+    touched: dict[str, dict[tuple[str, str], Hint]] = {}
+    for stay in sorted(seen.stays, key=lambda item: (item.first, item.ip, item.mac or "")):
+        device = register.place(stay)
+        if device:
+            touched.setdefault(device, {})
+    for ip, intervals in register.intervals.items():
+        register.intervals[ip] = settle(intervals, settings.max_intervals_per_address)
+    for hint in (*seen.hints, *_router_hints(register, seen.routers)):
+        device = register.by_mac.get(hint.mac) if hint.mac else None
+        if device is None and hint.ip:
+            device = register.holder(hint.ip, hint.last)
+        if device is None:
+            continue
+        said = touched.setdefault(device, {})
+        known = said.get((hint.source, hint.value))
+        if known is not None:
+            first, last = min(known.first, hint.first), max(known.last, hint.last)
+            said[hint.source, hint.value] = replace(hint, first=first, last=last)
+        else:
+            said[hint.source, hint.value] = hint
+    return touched
+
+
+def _router_hints(register: Register, routers: Iterable[str]) -> list[Hint]:
+    found = []
+    for mac in routers:
+        device = register.by_mac.get(mac)
+        if device:
+            known = register.devices[device]
+            value = "carries traffic for addresses outside the home"
+            found.append(Hint(mac, None, "router", value, known.first, known.last))
+    return found
+
+
+def _save(
+    tx: Transaction,
+    register: Register,
+    touched: Mapping[str, Mapping[tuple[str, str], Hint]],
+    settings: Settings,
+) -> None:
+    known = [register.devices[device] for device in touched]
+    tx.many(
+        "INSERT INTO device (device_id, name, mac, first_seen, last_seen, merged_into) "
+        "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (device_id) DO UPDATE SET mac = excluded.mac, "
+        "first_seen = excluded.first_seen, last_seen = excluded.last_seen",
+        [(each.id, each.id, each.mac, each.first, each.last, each.merged_into) for each in known],
+    )
+    for merged, into in sorted(register.merges.items()):
+        tx.execute("UPDATE device SET merged_into = ? WHERE device_id = ?", [into, merged])
+    ips = sorted({item.ip for rows in register.intervals.values() for item in rows})
+    tx.execute("DELETE FROM device_address WHERE list_contains(?, ip)", [ips])
+    tx.many(
+        "INSERT INTO device_address (device_id, ip, mac, valid_from, valid_to, seen_at) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            (item.device, item.ip, item.mac, item.since, item.until, item.seen)
+            for _, rows in sorted(register.intervals.items())
+            for item in rows
+        ],
+    )
+    tx.many(
+        "INSERT INTO device_hint VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+        "first_seen = least(first_seen, excluded.first_seen), "
+        "last_seen = greatest(last_seen, excluded.last_seen)",
+        [
+            (device, hint.source, hint.value, hint.first, hint.last)
+            for device, said in touched.items()
+            for hint in said.values()
+        ],
+    )
+    ids = sorted(touched)
+    tx.execute(
+        "DELETE FROM device_hint WHERE (device_id, source, value) IN ("
+        "SELECT (device_id, source, value) FROM device_hint WHERE list_contains($ids, device_id) "
+        "QUALIFY row_number() OVER (PARTITION BY device_id, source "
+        "ORDER BY last_seen DESC, value) > $most)",
+        {"ids": ids, "most": settings.max_hints_per_device},
+    )
+    describe(tx, ids)
+
+
+def describe(tx: Transaction, ids: Iterable[str]) -> None:
+    """Work out name, kind, vendor and model again; what a person has set stays."""
+    wanted = list(ids)
+    hints: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for row in tx.rows(
+        "SELECT device_id, source, value FROM device_hint WHERE list_contains(?, device_id) "
+        "ORDER BY device_id, source, last_seen DESC, value",
+        [wanted],
+    ):
+        hints[row["device_id"]].append((row["source"], row["value"]))
+    taken = {row["name"] for row in tx.rows(
+        "SELECT name FROM device WHERE NOT list_contains(?, device_id) AND merged_into IS NULL",
+        [wanted],
+    )}  # fmt: skip
+    for row in tx.rows(
+        """
+        SELECT d.*, a.ip FROM device d LEFT JOIN (
+            SELECT device_id, arg_min(ip, (contains(ip, ':'), valid_to IS NOT NULL, ip)) AS ip
+            FROM device_address GROUP BY 1) a USING (device_id)
+        WHERE list_contains(?, device_id) ORDER BY first_seen, device_id
+        """,
+        [wanted],
+    ):
+        identity = identify(row["mac"], row["ip"], hints[row["device_id"]])
+        _write(tx, row, identity, taken)
+
+
+def _write(tx: Transaction, row: dict[str, Any], identity: Identity, taken: set[str]) -> None:
+    locked = set(row["locked"])
+    name = identity.name
+    if name in taken and row["merged_into"] is None:
+        name = f"{name} ({row['ip'] or row['mac'] or row['device_id']})"
+    if row["merged_into"] is None:
+        taken.add(row["name"] if "name" in locked else name)
+    old = json.loads(row["reasons"] or "{}")
+    reasons = {
+        **{key: text for key, text in old.items() if key in locked or key == "merged_into"},
+        **{key: text for key, text in identity.reasons.items() if key not in locked},
+    }
+    new = {
+        "name": name,
+        "kind": identity.kind,
+        "vendor": identity.vendor,
+        "model": identity.model,
+    }
+    kept = {column: row[column] if column in locked else value for column, value in new.items()}
+    tx.execute(
+        "UPDATE device SET name = $name, kind = $kind, vendor = $vendor, model = $model, "
+        "reasons = $reasons WHERE device_id = $device_id",
+        {**kept, "reasons": json.dumps(reasons), "device_id": row["device_id"]},
+    )
