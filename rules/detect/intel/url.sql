@@ -1,0 +1,22 @@
+-- id: 2b0f2a54-6f0e-4d0e-9f3c-5a3c4b5d9d04
+-- title: URL on a threat list
+-- status: test
+-- class: threat_intel
+-- level: high
+-- tags: [attack.command-and-control, attack.t1105]
+-- description: A device asked for a URL that a threat list holds.
+-- falsepositives:
+--   - A page that was cleaned since it was listed.
+-- reads: [http]
+-- window_s: 0
+WITH seen AS (
+    SELECT *, rtrim(lower(hostname || coalesce(url, '')), '/') AS value FROM http
+    WHERE ts BETWEEN $since AND $until AND hostname IS NOT NULL
+)
+SELECT 'url>' || t.value AS key, s.src_ip, list_distinct([t.value[:200]] || min(s.dest_ip, 20)) AS peers,
+       min(ts) AS first_seen, max(ts) AS last_seen, count(*) AS count,
+       'URL on the list ' || any_value(t.list) AS title,
+       {indicator: t.value, lists: list_distinct(list(t.list)), info: any_value(t.info)} AS facts,
+       list_transform(min(id, 60), lambda i: 'http:' || i) AS evidence
+FROM seen s JOIN indicator t ON t.kind = 'url' AND (t.value = s.value OR t.value = split_part(s.value, '?', 1))
+GROUP BY s.src_ip, t.value
