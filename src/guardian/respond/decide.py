@@ -60,6 +60,15 @@ def answer(
             "VALUES (?, ?, ?, ?, ?)",
             [proposal_id, str(said), actor[:200], channel[:50], now or utc_now()],
         )
+        waits = tx.value(
+            "SELECT count(*) FROM proposal WHERE incident_id = ? AND status = 'proposed'",
+            [row["incident_id"]],
+        )
+        if not waits:
+            tx.execute(
+                "UPDATE incident SET status = 'handled' WHERE id = ? AND status = 'open'",
+                [row["incident_id"]],
+            )
 
 
 def _approve(tx: Transaction, row: dict[str, Any]) -> ProposalStatus | None:

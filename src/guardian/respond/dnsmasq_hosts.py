@@ -34,7 +34,7 @@ _MAX_FILE_BYTES = 64 * 1024 * 1024
 class DnsmasqHosts:
     """Block names for the whole house in files that dnsmasq loads."""
 
-    name: ClassVar[str] = "dnsmasq_hosts"
+    name: ClassVar[str] = "dnsmasq"
     title: ClassVar[str] = "dnsmasq"
     blocks: ClassVar[str] = "names"
     per_device: ClassVar[bool] = False

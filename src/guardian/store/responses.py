@@ -188,6 +188,11 @@ def move(
                 "UPDATE proposal SET status = ? WHERE id = ?",
                 [str(ProposalStatus.PROPOSED), offer_again],
             )
+            tx.execute(
+                "UPDATE incident SET status = 'open' WHERE status = 'handled' AND id = "
+                "(SELECT incident_id FROM proposal WHERE id = ?)",
+                [offer_again],
+            )
 
 
 def update(store: Store, enforcement: int, **columns: object) -> None:
@@ -248,6 +253,26 @@ def as_json(
         row["decisions"] = [_plain(d) for d in said.get(row["id"], [])]
         found.append(_plain(row))
     return found
+
+
+def proposal_json(reader: Reader, proposal: int) -> dict[str, Any] | None:
+    """Return one proposal as ``as_json`` does, or None when there is no such one."""
+    found = as_json(reader, proposal=proposal)
+    return found[0] if found else None
+
+
+def pending(reader: Reader, proposal: int) -> bool:
+    """Return whether an answer is still being carried out: more states are to come."""
+    return bool(
+        reader.value(
+            """
+            SELECT EXISTS (SELECT 1 FROM decision WHERE proposal_id = $id AND NOT carried_out)
+                OR EXISTS (SELECT 1 FROM enforcement WHERE proposal_id = $id
+                           AND state IN ('asked', 'applied', 'reverting'))
+            """,
+            {"id": proposal},
+        )
+    )
 
 
 def _by_proposal(reader: Reader, table: str, ids: list[int]) -> dict[int, list[dict[str, Any]]]:
