@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from guardian.collect import compressed, zeek
+from guardian.collect import compressed, text_log, zeek
 from guardian.errors import InputError, UnknownFormatError
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ SNIFFERS: list[tuple[str, Sniffer]] = [
     ("pcap", is_capture),
     ("eve", is_eve),
     ("zeek", zeek.is_zeek),
+    *text_log.sniffers(),  # the formats in parsers/
 ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from guardian.collect import zeek
+from guardian.collect import text_log, zeek
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,4 +14,5 @@ if TYPE_CHECKING:
 
 KINDS: dict[str, Callable[[Path], Collector]] = {
     "zeek": lambda path: zeek.ZeekCollector(path=path),
+    **text_log.kinds(),  # the formats in parsers/
 }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from guardian.collect import columns, zeek_columns, zeek_files, zeek_tables
+from guardian.collect import blocks, columns, zeek_columns, zeek_files, zeek_tables
 from guardian.errors import CollectorError
 from guardian.model.batch import Batch, Reject, SourceInfo
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from guardian.collect.zeek_files import Block, Log
+    from guardian.collect.blocks import Block
+    from guardian.collect.zeek_files import Log
 
 MAX_FILES = 20_000
 """How many files of a folder are looked at; a year of hourly rotation is 8,760 a log."""
@@ -40,13 +41,16 @@ class ZeekCollector:
 
     path: Path
     name: str | None = None
-    block_bytes: int = zeek_files.BLOCK_BYTES
+    kind: str = "zeek"
+    layout: zeek_files.Layout | None = None
+    block_bytes: int = blocks.BLOCK_BYTES
 
     @property
     def source(self) -> SourceInfo:
         """One source, whether it is a file or a folder."""
         where = str(self.path.absolute())
-        return SourceInfo(name=self.name or f"zeek:{where}", kind="zeek", path=where)
+        name = self.name or f"{self.kind}:{where}"
+        return SourceInfo(name=name, kind=self.kind, path=where)
 
     def batches(
         self, bookmark: Mapping[str, object] | None, *, final: bool = False
@@ -56,14 +60,14 @@ class ZeekCollector:
         Raises:
             CollectorError: the path cannot be read, or holds no Zeek log.
         """
-        reading = _Pass(known=_known(bookmark), final=final, size=self.block_bytes)
+        reading = _Pass(known=_known(bookmark), final=final, layout=self.layout)
         files = self._files()
         logs, refused = reading.describe(files)
         replace = any(map(zeek_files.is_open, files)) or any(log.is_open for log in logs)
         gathered = _Gathered(replace=replace, rejects=refused if bookmark is None else [])
         for log in sorted(logs, key=_order):
-            for block in zeek_files.blocks(
-                log, reading.offset(log), final=final, size=self.block_bytes
+            for block in blocks.blocks(
+                log.file, reading.offset(log), final=final, size=self.block_bytes
             ):
                 gathered.add(log, block)
                 reading.read(log, block.end)
@@ -125,7 +129,7 @@ class _Pass:
 
     known: dict[str, tuple[int, int, int]]
     final: bool
-    size: int
+    layout: zeek_files.Layout | None
     now: dict[str, tuple[int, int, int]] = field(default_factory=dict)
 
     def describe(self, files: list[Path]) -> tuple[list[Log], list[Reject]]:
@@ -141,7 +145,7 @@ class _Pass:
                     self.now[identity] = self.known[identity]
                     if not self.final or self.known[identity][0] >= status.st_size:
                         continue
-                log = zeek_files.describe(file, final=self.final)
+                log = zeek_files.describe(file, final=self.final, layout=self.layout)
             except OSError as error:
                 refused.append(Reject(reason=f"{error.strerror or error}", place=file.name))
                 continue
@@ -150,7 +154,7 @@ class _Pass:
                 continue
             if log is None or log.path in zeek_tables.NOT_EVENTS or log.identity in self.now:
                 continue
-            offset = self.known.get(log.identity, (0, 0, 0))[0]
+            offset = self.known.get(log.identity, (log.header_bytes, 0, 0))[0]
             self.now[log.identity] = (offset, status.st_ino, status.st_size)
             logs.append(log)
         return logs, refused

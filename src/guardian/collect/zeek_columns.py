@@ -12,7 +12,8 @@ from guardian.collect import columns
 from guardian.model.batch import Reject
 
 if TYPE_CHECKING:
-    from guardian.collect.zeek_files import Block, Log
+    from guardian.collect.blocks import Block
+    from guardian.collect.zeek_files import Log
 
 LISTS = frozenset(
     {
@@ -137,8 +138,11 @@ def _read_tsv(records: Records) -> None:
             )
     if not good:
         return
+    # A first row of our own: the reader would take a foreign first row that begins like a
+    # compressed file for one.
+    first = b"x" + separator * tabs
     frame = pl.read_csv(
-        b"\n".join(line.rstrip(b"\r") or b" " for line in good),
+        b"\n".join([first, *(line.rstrip(b"\r") or b" " for line in good)]),
         separator=log.separator,
         has_header=False,
         new_columns=list(log.fields),
@@ -146,7 +150,7 @@ def _read_tsv(records: Records) -> None:
         quote_char=None,
         null_values=[log.unset],
         encoding="utf8-lossy",
-    )
+    ).slice(1)
     records.frame = frame.with_columns(
         _split(name, log) if name in LISTS else _unescaped(frame[name], log) for name in log.fields
     )

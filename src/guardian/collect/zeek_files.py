@@ -10,23 +10,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from guardian.collect import compressed
-from guardian.model.batch import Reject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-BLOCK_BYTES = 16 << 20
-"""How much is read and turned into columns at once."""
-
-MAX_LINE_BYTES = 1 << 20
-"""A longer line is refused: no Zeek record is that long, and memory is bounded."""
 
 MAX_HEADER_BYTES = 64 << 10
 """A log whose header and first record are longer than this is refused."""
@@ -52,12 +44,17 @@ class NotZeekError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
-    """One Zeek log as its header describes it. ``fields`` is empty for a JSON log."""
+    """One Zeek log as its header describes it.
+
+    ``fields`` is empty for a JSON log; ``header_bytes`` are those of a header that does
+    not begin with ``#``.
+    """
 
     file: Path
     identity: str
     path: str
     fields: tuple[str, ...] = ()
+    header_bytes: int = 0
     separator: str = "\t"
     set_separator: str = ","
     empty: str = "(empty)"
@@ -74,26 +71,21 @@ class Log:
         return is_open(self.file) or self.path in {"open_conn", "conn_long"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
-    """Whole lines of a log, and where the next one begins (in plain bytes)."""
-
-    lines: list[bytes]
-    start: int
-    end: int
-    rejects: tuple[Reject, ...] = ()
-
-    def place(self, index: int) -> str:
-        """Return where a line of the block begins."""
-        return f"byte {self.start + sum(len(line) + 1 for line in self.lines[:index])}"
-
-
 def is_open(file: Path) -> bool:
     """Tell a log of snapshots by its name."""
     return file.name.lower().startswith(("open_", "conn_long"))
 
 
-def describe(file: Path, *, final: bool) -> Log | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """A log of Zeek's columns in another dress: a first line of names instead of a header."""
+
+    path: str
+    separator: str
+    unset: str = ""
+
+
+def describe(file: Path, *, final: bool, layout: Layout | None = None) -> Log | None:
     """Read a log's header; None when it has no record yet.
 
     Raises:
@@ -105,6 +97,15 @@ def describe(file: Path, *, final: bool) -> Log | None:
         return None
     settings: dict[str, str] = {}
     position = 0
+    if layout is not None:
+        first, newline, _ = head.partition(b"\n")
+        position = len(first) + len(newline)
+        settings = {
+            "separator": layout.separator,
+            "unset_field": layout.unset,
+            "path": layout.path,
+            "fields": first.decode("utf-8", "replace").strip(),
+        }
     while position < len(head):
         end = head.find(b"\n", position)
         whole = end >= 0
@@ -114,11 +115,15 @@ def describe(file: Path, *, final: bool) -> Log | None:
                 return None
             stop = end + 1 if whole else len(head)
             digest = hashlib.blake2b(head[:stop], digest_size=8).hexdigest()
-            return _log(file, digest, settings, line)
+            log = _log(file, digest, settings, line)
+            return replace(log, header_bytes=position) if layout else log
         _setting(settings, line)
         if not whole:
             break
         position = end + 1
+    if len(head) >= MAX_HEADER_BYTES:
+        msg = "no record in its first 64 KiB"
+        raise NotZeekError(msg)
     if settings or not head.strip():
         return None
     msg = "it has no #fields header and no JSON objects"
@@ -162,7 +167,7 @@ def _log(file: Path, identity: str, settings: dict[str, str], first: bytes) -> L
         separator=separator,
         set_separator=settings.get("set_separator") or ",",
         empty=settings.get("empty_field") or "(empty)",
-        unset=settings.get("unset_field") or "-",
+        unset=settings.get("unset_field", "-"),
     )
 
 
@@ -191,69 +196,3 @@ def _json_path(file: Path, first: bytes) -> str:
         if len(keys & telling) >= min(2, len(telling)):
             return path
     return name
-
-
-def blocks(log: Log, offset: int, *, final: bool, size: int = BLOCK_BYTES) -> Iterator[Block]:
-    """Yield the whole lines after ``offset`` (in plain bytes), block by block.
-
-    A last line without its newline is left for later, unless ``final``. A damaged
-    compressed log gives what can be read, then a refusal that says where it broke.
-
-    Raises:
-        OSError: it cannot be opened.
-    """
-    with compressed.open_plain(log.file) as stream:
-        yield from _blocks(stream, offset, final=final, size=size)
-
-
-def _blocks(stream: BinaryIO, offset: int, *, final: bool, size: int) -> Iterator[Block]:
-    position, rest, skipping = offset, b"", False
-    broken: str | None = None
-    ended = False
-    try:
-        stream.seek(offset)
-    except compressed.BROKEN_STREAM:
-        return
-    while not ended:
-        data, broken = _fill(stream, size)
-        ended = not data or broken is not None
-        data = rest + data
-        if skipping:
-            gone = data.find(b"\n") + 1
-            skipping = not gone
-            position += gone or len(data)
-            data = data[gone or len(data) :]
-        cut = len(data) if ended and final else data.rfind(b"\n") + 1
-        lines, rest, start = data[:cut], data[cut:], position
-        position += cut
-        rejects: list[Reject] = []
-        if len(rest) > MAX_LINE_BYTES:
-            rejects.append(_reject("line too long", position, rest))
-            position, rest, skipping = position + len(rest), b"", True
-        if broken is not None:
-            rejects.append(_reject(broken[:200], position, b""))
-        if lines or rejects:
-            yield Block(
-                lines=lines.removesuffix(b"\n").split(b"\n") if lines else [],
-                start=start,
-                end=position,
-                rejects=tuple(rejects),
-            )
-
-
-def _fill(stream: BinaryIO, size: int) -> tuple[bytes, str | None]:
-    """Read a block in small pieces, so that nothing before a damaged place is lost."""
-    parts: list[bytes] = []
-    missing = size
-    piece = getattr(stream, "read1", stream.read)
-    try:
-        while missing > 0 and (part := piece(min(missing, 1 << 16))):
-            parts.append(part)
-            missing -= len(part)
-    except compressed.BROKEN_STREAM as error:
-        return b"".join(parts), f"the file is damaged: {error}"
-    return b"".join(parts), None
-
-
-def _reject(reason: str, position: int, sample: bytes) -> Reject:
-    return Reject(reason=reason, place=f"byte {position}", sample=sample[:2000])

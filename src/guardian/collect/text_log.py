@@ -1,0 +1,280 @@
+"""Collect text and JSON logs by the formats in ``parsers/``: no Python for a new one.
+
+A growing log is followed over rotations (``follow``). A snapshot, such as a leases
+file, is read whole when it changed, and only its new lines become rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from guardian.collect import columns, dnsmasq, follow, parser_spec
+from guardian.collect.blocks import blocks
+from guardian.collect.text_rows import LineError, LineParser
+from guardian.collect.text_values import Clock
+from guardian.collect.zeek import ZeekCollector
+from guardian.collect.zeek_files import Layout
+from guardian.errors import CollectorError
+from guardian.model.batch import Batch, Reject, SourceInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from guardian.collect.base import Collector
+    from guardian.collect.blocks import Block
+    from guardian.collect.parser_spec import Spec
+
+BATCH_LINES = 50_000
+"""How many lines make one batch."""
+
+MAX_SNAPSHOT_LINES = 20_000
+"""How many lines of a snapshot are kept apart; a home has no more leases."""
+
+SNIFF_LINES = 50
+
+_UTC_MICROSECONDS = pl.Datetime("us")
+_TYPES: dict[str, pl.DataType | type[pl.DataType]] = {
+    "ts": _UTC_MICROSECONDS, "end_ts": _UTC_MICROSECONDS,
+    "src_port": pl.Int32, "dest_port": pl.Int32, "blocked": pl.Boolean,
+    "answers": pl.List(pl.String), "reply_ms": pl.Float64, "foreign_id": pl.Int64,
+    "bytes_toserver": pl.Int64, "bytes_toclient": pl.Int64, "pkts_toserver": pl.Int64,
+    "pkts_toclient": pl.Int64, "tcp_flags_ts": pl.UInt8, "tcp_flags_tc": pl.UInt8,
+    "icmp_type": pl.UInt8, "icmp_code": pl.UInt8, "lease_time": pl.Int64, "dhcp_id": pl.Int64,
+    "flow_id": pl.Int64, "ttl": pl.Int64, "tx_id": pl.Int64, "status_code": pl.Int32,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextLogCollector:
+    """Read a log of one declared format.
+
+    ``timezone`` is that of times without an offset (``local``, ``UTC``, ``+01:00`` or a
+    name); ``reference`` is when the log was written, for times without a year (default:
+    the file's modification time).
+    """
+
+    path: Path
+    spec: Spec
+    timezone: str = "local"
+    reference: datetime | None = None
+    name: str | None = None
+
+    @property
+    def source(self) -> SourceInfo:
+        """The log by its path."""
+        where = str(self.path.absolute())
+        kind = self.spec.kind
+        return SourceInfo(name=self.name or f"{kind}:{where}", kind=kind, path=where)
+
+    def batches(
+        self, bookmark: Mapping[str, object] | None, *, final: bool = False
+    ) -> Iterator[Batch]:
+        """Yield what is unread; queries whose answer is still to come wait in the bookmark.
+
+        Raises:
+            CollectorError: the log cannot be read.
+        """
+        try:
+            written = self.path.stat().st_mtime
+        except OSError as error:
+            msg = f"cannot read {self.path}: {error.strerror}"
+            raise CollectorError(msg) from error
+        reference = self.reference or datetime.fromtimestamp(written, UTC).replace(tzinfo=None)
+        reading = Reading(self.spec, Clock(self.timezone, reference), file_time=written)
+        if self.spec.snapshot:
+            yield from self._snapshot(reading, bookmark or {})
+            return
+        yield from self._log(reading, bookmark or {}, final=final)
+
+    def _log(
+        self, reading: Reading, bookmark: Mapping[str, object], *, final: bool
+    ) -> Iterator[Batch]:
+        reading.restore(bookmark)
+        mark = follow.Mark.from_json(bookmark.get("mark"))
+        for block, mark_after in follow.unread(self.path, mark, final=final):
+            reading.rejects.extend(block.rejects)
+            for index, line in enumerate(block.lines):
+                reading.take(line, block, index)
+                if reading.lines >= BATCH_LINES:
+                    end = block.start + sum(len(one) + 1 for one in block.lines[: index + 1])
+                    mark = follow.Mark(head=mark_after.head, offset=min(end, block.end))
+                    yield reading.batch(mark, before=dnsmasq.OLDEST)
+            mark = mark_after
+        before = None if final else dnsmasq.hold_limit(_now())
+        if reading.pending(before):
+            yield reading.batch(mark, before=before)
+
+    def _snapshot(self, reading: Reading, bookmark: Mapping[str, object]) -> Iterator[Batch]:
+        held = bookmark.get("lines")
+        known = frozenset(held) if isinstance(held, list) else frozenset()
+        now: list[str] = []
+        try:
+            for block in blocks(self.path, 0, final=True):
+                reading.rejects.extend(block.rejects)
+                for index, line in enumerate(block.lines):
+                    digest = hashlib.blake2b(line, digest_size=6).hexdigest()
+                    first = index == 0 and block.start == 0 and self.spec.header
+                    if len(now) < MAX_SNAPSHOT_LINES:
+                        now.append(digest)
+                    if first or digest not in known:
+                        reading.take(line, block, index)
+        except OSError as error:
+            msg = f"cannot read {self.path}: {error.strerror}"
+            raise CollectorError(msg) from error
+        if frozenset(now) != known:
+            yield reading.batch(None, before=None, more={"lines": now})
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+@dataclass(slots=True)
+class Reading:
+    """Lines on their way into rows."""
+
+    spec: Spec
+    clock: Clock
+    file_time: float = 0.0
+    rejects: list[Reject] = field(default_factory=list)
+    rows: dict[str, list[dict[str, object]]] = field(default_factory=dict)
+    lines: int = 0
+    events: int = 0
+    parser: LineParser = field(init=False)
+    prefix: re.Pattern[str] | None = field(init=False)
+    joined: dnsmasq.Assembler | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.parser = LineParser(self.spec, self.clock, file_time=self.file_time)
+        self.prefix = re.compile(self.spec.prefix) if self.spec.prefix else None
+        if self.spec.assemble == "dnsmasq":
+            self.joined = dnsmasq.Assembler()
+
+    def restore(self, bookmark: Mapping[str, object]) -> None:
+        """Take up the queries and the header of the last batch."""
+        held = bookmark.get("open")
+        if self.joined is not None and isinstance(held, list):
+            self.joined = dnsmasq.Assembler(held)
+        header = bookmark.get("header")
+        if isinstance(header, list):
+            self.parser.header = [str(name) for name in header]
+
+    def take(self, raw: bytes, block: Block, index: int) -> None:
+        """Take one line; what is no row is counted with its place."""
+        self.lines += 1
+        line = raw.decode("utf-8", "replace").rstrip("\r")
+        if self.spec.header and index == 0 and block.start == 0:
+            self.parser.header = [name.strip() for name in line.split(self.spec.separator)]
+            return
+        try:
+            if self.joined is not None and self._join(line):
+                return
+            made = self.parser.parse(line)
+        except LineError as error:
+            self.rejects.append(
+                Reject(reason=str(error), place=block.place(index), sample=raw[:2000])
+            )
+            return
+        if made is not None:
+            self.events += 1
+            self.rows.setdefault(made.table, []).append(made.row)
+
+    def _join(self, line: str) -> bool:
+        prefix = self.prefix.match(line) if self.prefix is not None else None
+        if prefix is None or self.joined is None or prefix["program"] != "dnsmasq":
+            return False
+        ts = self.clock.read(prefix["time"])
+        return ts is not None and self.joined.feed(line[prefix.end() :], ts)
+
+    def pending(self, before: datetime | None) -> bool:
+        """Tell whether a batch would hold anything new."""
+        return bool(self.lines or self.rejects or (self.joined and self.joined.has_due(before)))
+
+    def batch(
+        self,
+        mark: follow.Mark | None,
+        *,
+        before: datetime | None,
+        more: Mapping[str, object] | None = None,
+    ) -> Batch:
+        """Return all rows that are complete, and start again empty."""
+        if self.joined is not None:
+            done = self.joined.take(before)
+            self.events += len(done)
+            self.rows.setdefault("dns_log", []).extend(done)
+        bookmark: dict[str, object] = {"mark": mark.as_json() if mark else None} | dict(more or {})
+        if self.joined is not None:
+            bookmark["open"] = self.joined.state()
+        if self.spec.header:
+            bookmark["header"] = self.parser.header
+        batch = Batch(
+            tables={table: table_of(rows) for table, rows in self.rows.items() if rows},
+            bookmark=bookmark,
+            rejects=tuple(self.rejects),
+            events=self.events,
+        )
+        self.rejects, self.rows, self.lines, self.events = [], {}, 0, 0
+        return batch
+
+
+def table_of(rows: list[dict[str, object]]) -> pa.Table:
+    """Return rows as an Arrow table with the types of the store."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    data = {
+        name: pl.Series(
+            name, [row.get(name) for row in rows], dtype=_TYPES.get(name, pl.String), strict=False
+        )
+        for name in names
+    }
+    return columns.to_arrow(pl.DataFrame(data))
+
+
+def is_kind(kind: str, path: Path, head: bytes) -> bool:
+    """Tell whether a file's first lines are of a shipped format."""
+    if not head:
+        return False
+    spec = parser_spec.shipped(kind)
+    if spec.detect_name and not re.search(spec.detect_name, path.name):
+        return False
+    detect = re.compile(spec.detect)
+    lines = head[: 64 << 10].decode("utf-8", "replace").splitlines()[:SNIFF_LINES]
+    return any(detect.search(line) for line in lines)
+
+
+def sniffers() -> list[tuple[str, Callable[[Path, bytes], bool]]]:
+    """Return one sniffer for each shipped format."""
+
+    def sniffer(kind: str) -> Callable[[Path, bytes], bool]:
+        return lambda path, head: is_kind(kind, path, head)
+
+    # A format that looks at the name as well is the surer one.
+    kinds = sorted(parser_spec.files(), key=lambda kind: (kind != "pihole-log", kind))
+    return [(kind, sniffer(kind)) for kind in kinds]
+
+
+def collector(
+    path: Path, spec: Spec, *, timezone: str = "local", reference: datetime | None = None
+) -> Collector:
+    """Return what reads a log of this format."""
+    if spec.hand_over == "zeek":
+        layout = Layout(path="conn", separator=spec.separator)
+        return ZeekCollector(path=path, kind=spec.kind, layout=layout)
+    return TextLogCollector(path=path, spec=spec, timezone=timezone, reference=reference)
+
+
+def kinds() -> dict[str, Callable[[Path], Collector]]:
+    """Return what makes a collector for each shipped format."""
+
+    def maker(kind: str) -> Callable[[Path], Collector]:
+        return lambda path: collector(path, parser_spec.shipped(kind))
+
+    return {kind: maker(kind) for kind in parser_spec.files()}
