@@ -29,13 +29,11 @@ uses the library. The message says what happened, where, and what to do.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 
 class GuardianError(Exception):
     """Base of all errors that Guardian raises on purpose."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
 
 
 class UsageError(GuardianError):

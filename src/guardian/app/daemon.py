@@ -1,0 +1,244 @@
+"""The daemon: collect, judge, respond, tell and serve, in one process, until told to stop.
+
+Loops meet only in the store. Blocking work (reading, SQL) runs in threads; the
+event loop only waits and serves the page. A stop lets the batch in hand commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from guardian import detect, respond, triage
+from guardian.app import nightly, rpc
+from guardian.app.service import Service
+from guardian.app.supervisor import keep
+from guardian.collect.reader import drain
+from guardian.errors import ConfigError, RefusedError
+from guardian.ops.health import set_component
+from guardian.ops.status import status
+from guardian.store import ingest, retention
+from guardian.store.ingest import utc_now
+from guardian.web import auth
+from guardian.web.app import create_app
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from guardian.collect.base import Collector
+    from guardian.config import Config
+    from guardian.store import Store
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.25
+"""How often a file is looked at for new lines; half of the two seconds to the page is spare."""
+JUDGE_EVERY_S = 1.0
+"""At most this often are new rows judged."""
+RESPOND_EVERY_S = 1.0
+"""How often ends are looked for when nobody answered."""
+NIGHTLY_EVERY_S = 20.0
+HEARTBEAT_EVERY_S = 10.0
+
+
+class Daemon:
+    """Everything that runs in one process over one store."""
+
+    def __init__(
+        self,
+        store: Store,
+        config: Config,
+        collectors: Sequence[Collector],
+        *,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
+        self._store = store
+        self._config = config
+        self._collectors = collectors
+        self._clock = clock
+        self._read_at: dict[str, datetime] = {}
+        self._halt = threading.Event()
+        self._stop = asyncio.Event()
+        self._fresh = asyncio.Event()
+        self._answered = asyncio.Event()
+
+    async def run(self, *, ready: Callable[[str], None] = lambda _url: None) -> None:
+        """Run until SIGTERM or SIGINT; ``ready`` gets the page's URL once it answers.
+
+        Raises:
+            ConfigError: the address to listen on cannot be used.
+            RefusedError: it is reachable from outside and has no password.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        service = Service(
+            store=self._store, config=self._config, running=True, wake=self._wake(loop)
+        )
+        server = self._server(loop)
+        answering = await rpc.serve(service, self._data())
+        tasks = [asyncio.create_task(each) for each in self._loops()]
+        page = asyncio.create_task(server.serve())
+        tasks.append(asyncio.create_task(self._announce(server, page, ready)))
+        await self._stop.wait()
+        log.info("stopping")
+        self._halt.set()
+        server.should_exit = True
+        for task in tasks:
+            task.cancel()
+        answering.close()
+        await asyncio.gather(page, *tasks, return_exceptions=True)
+        with contextlib.suppress(FileNotFoundError):
+            (self._data() / rpc.SOCKET_NAME).unlink()
+
+    def _loops(self) -> list[Coroutine[None, None, None]]:
+        collecting = [
+            self._kept(collector.source.name, self._collect(collector))
+            for collector in self._collectors
+        ]
+        return [
+            *collecting,
+            self._kept("judge", self._judge),
+            self._kept("respond", self._respond),
+            self._kept("explain", self._explain),
+            self._kept("nightly", self._nightly),
+            self._kept("heartbeat", self._heartbeat),
+            self._kept("limits", self._limits),
+        ]
+
+    def _kept(
+        self, name: str, work: Callable[[], Coroutine[None, None, None]]
+    ) -> Coroutine[None, None, None]:
+        return keep(name, work, self._report)
+
+    async def _report(self, name: str, state: str, detail: str) -> None:
+        await asyncio.to_thread(set_component, self._store, name, state, detail)
+
+    def _collect(self, collector: Collector) -> Callable[[], Coroutine[None, None, None]]:
+        async def once() -> None:
+            got = await asyncio.to_thread(drain, self._store, collector, stop=self._halt)
+            self._read_at[collector.source.name] = utc_now()
+            if got.events:
+                self._fresh.set()
+            else:
+                await asyncio.sleep(POLL_S)
+
+        return once
+
+    async def _judge(self) -> None:
+        await self._fresh.wait()
+        self._fresh.clear()
+        await asyncio.to_thread(self._judge_now)
+        await asyncio.sleep(JUDGE_EVERY_S)
+
+    def _judge_now(self) -> None:
+        now = self._clock() if self._clock else None
+        detect.run(self._store, self._config.detect, now=now)
+        triage.run(self._store, self._config.triage, now=now)
+        respond.propose(self._store, self._config.respond, now=now)
+
+    async def _respond(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._answered.wait(), RESPOND_EVERY_S)
+        self._answered.clear()
+        await respond.step(self._store, self._config.respond)
+
+    async def _explain(self) -> None:
+        await triage.explain_pending(self._store, self._config.triage)
+        await asyncio.sleep(JUDGE_EVERY_S)
+
+    async def _nightly(self) -> None:
+        await asyncio.to_thread(nightly.run_due, self._store, self._config)
+        await asyncio.sleep(NIGHTLY_EVERY_S)
+
+    async def _heartbeat(self) -> None:
+        """Note when each source was last read to its end, whether it had news or not."""
+        await asyncio.sleep(HEARTBEAT_EVERY_S)
+        await asyncio.to_thread(ingest.note_read, self._store, dict(self._read_at))
+
+    async def _limits(self) -> None:
+        now = self._clock() if self._clock else utc_now()
+        await asyncio.to_thread(retention.enforce, self._store, self._config.store, now=now)
+        await asyncio.sleep(self._config.store.every_s)
+
+    async def _announce(
+        self, server: uvicorn.Server, page: asyncio.Task[None], ready: Callable[[str], None]
+    ) -> None:
+        while not server.started:
+            if page.done():
+                log.error("the page cannot listen on %s", self._config.listen)
+                self._stop.set()
+                return
+            await asyncio.sleep(0.05)
+        host, port = server.servers[0].sockets[0].getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        ready(f"http://{shown}:{port}")
+
+    def _server(self, loop: asyncio.AbstractEventLoop) -> uvicorn.Server:
+        host, port = split_address(self._config.listen)
+        with self._store.read() as reader:
+            locked = auth.has_password(reader)
+        if auth.required(self._config.listen) and not locked:
+            msg = (
+                f"{self._config.listen} can be reached from other machines, so the page needs "
+                "a password first: guardian password"
+            )
+            raise RefusedError(msg)
+        page = create_app(
+            self._store,
+            self._config.web,
+            wake=self._wake(loop),
+            listen=self._config.listen,
+            status=lambda: status(self._store, running=True),
+            base_url=self._config.notify.base_url,
+            now=self._clock or utc_now,
+        )
+        settings = uvicorn.Config(
+            page,
+            host=host,
+            port=port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=3,
+        )
+        return _QuietServer(settings)
+
+    def _wake(self, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+        def wake() -> None:
+            loop.call_soon_threadsafe(self._answered.set)
+
+        return wake
+
+    def _data(self) -> Path:
+        return self._config.data
+
+
+class _QuietServer(uvicorn.Server):
+    """uvicorn without its own signal handlers: the daemon has them."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """Split ``ADDRESS:PORT``; IPv6 addresses stand in brackets.
+
+    Raises:
+        ConfigError: it is not of that form.
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        msg = f"listen = {text!r}: not ADDRESS:PORT, such as 127.0.0.1:8480"
+        raise ConfigError(msg)
+    return host.strip("[]") or "127.0.0.1", int(port)

@@ -1,0 +1,179 @@
+"""What the command line asks for, by name, wherever the store is open.
+
+One process owns the store. When the daemon runs, the command line sends a call
+over the daemon's socket; when none runs, it opens the store itself. Both end in
+the same functions here, which return JSON values.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from guardian import respond
+from guardian.detect import indicators
+from guardian.errors import InputError, UsageError
+from guardian.intel import lists
+from guardian.model.response import Verb
+from guardian.notify import digest as digests
+from guardian.notify.send import send
+from guardian.ops import backup
+from guardian.ops.status import status
+from guardian.store import devices, findings, incidents, privacy, responses
+from guardian.store.ingest import utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from guardian.config import Config
+    from guardian.store import Store
+
+ANSWER_TIMEOUT_S = 45.0
+"""How long ``guardian approve`` waits for the proof before it says what is known so far."""
+ANSWER_POLL_S = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """The calls, over one open store.
+
+    ``wake`` tells the daemon that a person answered; without a daemon (``running``
+    false) the answer is carried out before the call returns.
+    """
+
+    store: Store
+    config: Config
+    running: bool = False
+    wake: Callable[[], None] = field(default=lambda: None)
+
+    def call(self, name: str, parameters: Mapping[str, Any]) -> Any:
+        """Run the call of that name.
+
+        Raises:
+            UsageError: there is no such call, or not with these parameters.
+        """
+        function = _CALLS.get(name)
+        if function is None:
+            msg = f"no such call: {name}"
+            raise UsageError(msg)
+        try:
+            return function(self, **parameters)
+        except TypeError as error:
+            if "argument" not in str(error):
+                raise
+            msg = f"{name}: {error}"
+            raise UsageError(msg) from error
+
+
+def _findings(
+    service: Service,
+    *,
+    finding_class: str | None = None,
+    level: str | None = None,
+    device: str | None = None,
+    limit: int = 1000,
+) -> Any:
+    with service.store.read() as reader:
+        return findings.as_json(
+            reader, finding_class=finding_class, level=level, device=device, limit=limit
+        )
+
+
+def _incidents(service: Service, *, status: str | None = None, limit: int = 200) -> Any:
+    with service.store.read() as reader:
+        return incidents.as_json(reader, status=status, limit=limit)
+
+
+def _devices(service: Service) -> Any:
+    with service.store.read() as reader:
+        return devices.as_json(reader)
+
+
+def _proposals(service: Service, *, status: str | None = None) -> Any:
+    with service.store.read() as reader:
+        return responses.as_json(reader, status=status)
+
+
+def _privacy(service: Service, *, since_s: float) -> Any:
+    until = utc_now()
+    with service.store.read() as reader:
+        return privacy.as_json(reader, since=until - timedelta(seconds=since_s), until=until)
+
+
+def _explain(service: Service, *, incident: int) -> Any:
+    with service.store.read() as reader:
+        found = incidents.explained(reader, incident)
+    if found is None:
+        msg = f"there is no incident {incident}; see: guardian incidents"
+        raise InputError(msg)
+    return found
+
+
+def _answer(service: Service, *, proposal: int, verb: str) -> Any:
+    respond.answer(service.store, proposal, Verb(verb), actor="keeper", channel="cli")
+    deadline = time.monotonic() + ANSWER_TIMEOUT_S
+    if not service.running:
+        asyncio.run(respond.step(service.store, service.config.respond))
+    service.wake()
+    while True:
+        with service.store.read() as reader:
+            shown = responses.proposal_json(reader, proposal)
+            pending = responses.pending(reader, proposal)
+        if not service.running or not pending or time.monotonic() > deadline:
+            return shown
+        time.sleep(ANSWER_POLL_S)
+
+
+def _digest(service: Service, *, since_s: float, deliver: bool = False) -> Any:
+    now = utc_now()
+    letter = digests.build(
+        service.store,
+        since=now - timedelta(seconds=since_s),
+        until=now,
+        now=now,
+        settings=service.config.notify,
+    )
+    sent = send(letter, service.config.notify) if deliver else None
+    return {"title": letter.title, "text": letter.text, "html": letter.html, "sent": sent}
+
+
+def _status(service: Service) -> Any:
+    return status(service.store, running=service.running)
+
+
+def _lists_explain(service: Service, *, domain: str) -> Any:
+    return lists.explain(domain, service.store)
+
+
+def _rename(service: Service, *, device: str, new_name: str) -> Any:
+    return devices.rename(service.store, device, new_name)
+
+
+def _load_indicators(service: Service, *, path: str, list_name: str) -> Any:
+    return indicators.load(service.store, Path(path), list_name)
+
+
+def _backup(service: Service, *, path: str) -> Any:
+    report = backup.backup(service.store, Path(path))
+    return {"path": str(report.path), "bytes": report.bytes, "rows": report.rows}
+
+
+_CALLS: dict[str, Callable[..., Any]] = {
+    "findings": _findings,
+    "incidents": _incidents,
+    "devices": _devices,
+    "proposals": _proposals,
+    "privacy": _privacy,
+    "explain": _explain,
+    "answer": _answer,
+    "digest": _digest,
+    "status": _status,
+    "lists_explain": _lists_explain,
+    "rename": _rename,
+    "load_indicators": _load_indicators,
+    "backup": _backup,
+}

@@ -1,0 +1,35 @@
+"""Build the collectors that the configuration names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from guardian.collect import kinds, registry
+from guardian.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from guardian.collect.base import Collector
+    from guardian.config import Config
+
+
+def collectors(config: Config) -> list[Collector]:
+    """Return a collector for each source; a file that will only grow later is fine.
+
+    Raises:
+        ConfigError: the same source twice, or a log of unknown kind.
+    """
+    named: list[tuple[str, Path]] = [
+        *(("eve", path) for path in config.sources.eve),
+        *(("pihole-log", path) for path in config.sources.pihole_log),
+        *(("pihole-db", path) for path in config.sources.pihole_db),
+        *((kinds.detect_kind(path), path) for path in config.sources.files),
+    ]
+    found = [registry.KINDS[kind](path) for kind, path in named]
+    names = [each.source.name for each in found]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        msg = f"named twice as a source: {', '.join(sorted(twice))}"
+        raise ConfigError(msg)
+    return found

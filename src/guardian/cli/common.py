@@ -1,0 +1,43 @@
+"""What every command does first: read the configuration and apply its options."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from guardian import config as configuration
+from guardian.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from guardian.config import Config
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def config_of(options: argparse.Namespace) -> Config:
+    """Return the configuration with this command's ``--data`` over it.
+
+    Raises:
+        ConfigError: the file says something that cannot be.
+    """
+    config = configuration.load(options.config)
+    if options.data is not None:
+        config = dataclasses.replace(config, data=options.data)
+    return config
+
+
+def duration(text: str) -> timedelta:
+    """Turn ``90m``, ``24h``, ``7d`` or ``4w`` into a length of time.
+
+    Raises:
+        UsageError: it is not of that form.
+    """
+    match = re.fullmatch(r"(\d{1,6})([mhdw])", text.strip())
+    if match is None:
+        msg = f"{text!r} is not a length of time; write 90m, 24h, 7d or 4w"
+        raise UsageError(msg)
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})

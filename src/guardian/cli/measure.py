@@ -1,0 +1,46 @@
+"""Commands that measure: score a labelled corpus, time this machine."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from guardian.app.replay import replay
+from guardian.cli.common import config_of
+from guardian.cli.output import emit, write_json
+from guardian.lab import evaluate as evaluation
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+    from guardian.store import Store
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Replay each entry of a corpus alone and score what was found."""
+    config = config_of(options)
+    console = Console(stderr=True)
+
+    def replay_one(path: Path, store: Store) -> None:
+        replay(store, config, [path])
+
+    report = evaluation.evaluate(
+        options.corpus, replay_one, only=options.only, progress=console.print
+    )
+    if options.format == "json":
+        write_json(report)
+        return 0
+    columns = ("file", "malicious", "accepted", "observed", "false_positives", "classes", "seconds")
+    emit(options, report["entries"], columns)
+    emit(options, report["totals"])
+    return 0
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Measure, and print the figures as JSON."""
+    module = importlib.import_module(f"guardian.lab.bench_{options.what}")
+    write_json(module.run(size=options.size) if options.size else module.run())
+    return 0

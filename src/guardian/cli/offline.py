@@ -1,0 +1,115 @@
+"""Commands that need no daemon: what is known, what is needed, and the keeper's chores."""
+
+from __future__ import annotations
+
+import dataclasses
+import getpass
+import sys
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from guardian import resources
+from guardian.app.session import call, opened
+from guardian.cli.common import config_of
+from guardian.cli.output import emit, say, write_json
+from guardian.collect import text_log
+from guardian.detect import lint as rule_lint
+from guardian.errors import UsageError
+from guardian.intel import catalogue, lists
+from guardian.ops import backup
+from guardian.ops import doctor as doctoring
+from guardian.web import auth
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def lists_build(options: argparse.Namespace) -> int:
+    """Make the blocklists from their sources."""
+    config = config_of(options)
+    report = lists.build(resources.path("blocklists"), options.out or config.data / "lists")
+    emit(options, report)
+    return 0
+
+
+def lists_show(options: argparse.Namespace) -> int:
+    """Print the lists and their sources."""
+    rows = lists.show(resources.path("blocklists"))
+    emit(options, rows, ("name", "kind", "names", "purpose", "licence"))
+    return 0
+
+
+def lists_explain(options: argparse.Namespace) -> int:
+    """Print what is known of a name."""
+    emit(options, call(config_of(options), "lists_explain", domain=options.name))
+    return 0
+
+
+def rules_lint(_options: argparse.Namespace) -> int:
+    """Check every rule file and the catalogue; 2 when one is wrong."""
+    errors = [*rule_lint.lint(), *catalogue.lint(resources.path("blocklists/catalogue"))]
+    for error in errors:
+        say(str(error))
+    say(f"{len(errors)} errors" if errors else "Every rule and the catalogue are in order.")
+    return UsageError.exit_code if errors else 0
+
+
+def parsers_test(options: argparse.Namespace) -> int:
+    """Try a log format file, or a log file against all formats."""
+    report = text_log.try_file(options.file)
+    for line in report.lines:
+        say(line)
+    return 0 if report.ok else 3
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Check what Guardian needs; 4 when something does not work."""
+    checks = doctoring.examine(config_of(options).data)
+    rows = [dataclasses.asdict(check) for check in checks]
+    emit(options, rows, ("name", "state", "text"))
+    return 4 if any(check.state == "wrong" for check in checks) else 0
+
+
+def password(options: argparse.Namespace) -> int:
+    """Set the page's password, typed twice or read from standard input."""
+    if sys.stdin.isatty():
+        text = getpass.getpass("New password: ")
+        if getpass.getpass("Again: ") != text:
+            msg = "the two are not the same; nothing was changed"
+            raise UsageError(msg)
+    else:
+        text = sys.stdin.readline().rstrip("\n")
+    with opened(config_of(options)) as store:
+        auth.set_password(store, text)
+    say("The page's password is set; everybody has to log in again.")
+    return 0
+
+
+def show_config(options: argparse.Namespace) -> int:
+    """Print the configuration in force, secrets left out, as JSON."""
+    values = msgspec.to_builtins(config_of(options), enc_hook=str)
+    write_json(_without_secrets(values))
+    return 0
+
+
+def restore(options: argparse.Namespace) -> int:
+    """Put a backup in place of the store, which is kept beside it."""
+    report = backup.restore(options.file, config_of(options).data)
+    say(f"restored {report.rows:,} rows; the former store is {report.kept or 'none'}")
+    return 0
+
+
+def _without_secrets(value: object) -> object:
+    if isinstance(value, dict):
+        return {
+            key: "(set)" if each and _is_secret(str(key)) else _without_secrets(each)
+            for key, each in value.items()
+        }
+    if isinstance(value, list):
+        return [_without_secrets(each) for each in value]
+    return value
+
+
+def _is_secret(key: str) -> bool:
+    return any(word in key for word in ("password", "secret", "token", "api_key", "urls"))

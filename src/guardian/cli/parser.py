@@ -1,0 +1,170 @@
+"""The commands and their options; stable, because scripts rely on them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from guardian import __version__
+
+_BENCHES = {
+    "ingest": "an EVE file into the store, against bare decoding of it",
+    "replay": "a capture through Guardian, against Suricata alone",
+    "query": "the page's queries over many rows",
+    "detect": "all detectors over a day of rows",
+    "lists": "compile and look up blocked names",
+    "triage": "alerts into incidents",
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``guardian``."""
+    parser = argparse.ArgumentParser(
+        prog="guardian",
+        description="A home network security appliance. Nothing leaves the house.",
+    )
+    parser.add_argument("--version", action="version", version=f"guardian {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for add in (_running, _records, _answers, _knowledge, _measuring, _keeping):
+        add(commands)
+    return parser
+
+
+def _command(
+    commands: Any,
+    name: str,
+    run: str,
+    text: str,
+    *,
+    form: bool = False,
+) -> argparse.ArgumentParser:
+    """Add one command with the options that every command has.
+
+    ``run`` is ``module:function`` below ``guardian.cli``, imported only when it runs.
+    """
+    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    command.set_defaults(run=run)
+    command.add_argument("--data", type=Path, help="the data directory")
+    command.add_argument("--config", type=Path, help="the configuration file")
+    command.add_argument("-v", "--verbose", action="store_true", help="say more on standard error")
+    if form:
+        command.add_argument("--format", choices=("table", "json"), default="table")
+    return command
+
+
+def _running(commands: Any) -> None:
+    demo = _command(commands, "demo", "running:demo", "replay the bundled evening, then serve")
+    demo.add_argument("--no-serve", action="store_true", help="end after the digest")
+    demo.add_argument("--listen", default="127.0.0.1:8480", metavar="ADDRESS:PORT")
+    daemon = _command(commands, "run", "running:run", "the daemon")
+    for name in ("eve", "pihole-log", "pihole-db"):
+        daemon.add_argument(f"--{name}", type=Path, action="append", default=[], metavar="PATH")
+    daemon.add_argument(
+        "--read",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="any other log; its kind is detected",
+    )
+    daemon.add_argument(
+        "--interface",
+        action="append",
+        default=[],
+        metavar="IF",
+        help="watch this mirrored port with Suricata",
+    )
+    daemon.add_argument("--listen", metavar="ADDRESS:PORT")
+    replay = _command(
+        commands, "replay", "running:replay", "read captures and logs once", form=True
+    )
+    replay.add_argument("inputs", type=Path, nargs="+", metavar="INPUT")
+
+
+def _records(commands: Any) -> None:
+    findings = _command(commands, "findings", "records:findings", "what detectors said", form=True)
+    findings.add_argument("--class", dest="finding_class", metavar="CLASS")
+    findings.add_argument("--level", help="this level or above")
+    findings.add_argument("--device", help="a device's id or name")
+    findings.add_argument("--limit", type=int, default=1000)
+    incidents = _command(commands, "incidents", "records:incidents", "what happened", form=True)
+    incidents.add_argument("--status", choices=("open", "quiet", "handled", "closed"))
+    incidents.add_argument("--limit", type=int, default=200)
+    _command(commands, "devices", "records:devices", "what is in the house", form=True)
+    proposals = _command(
+        commands, "proposals", "records:proposals", "what could be done", form=True
+    )
+    proposals.add_argument("--status", choices=("proposed", "approved", "rejected", "withdrawn"))
+    privacy = _command(commands, "privacy", "records:privacy", "who is told what", form=True)
+    privacy.add_argument("--since", default="24h", help="how far back: 90m, 24h, 7d")
+    explain = _command(commands, "explain", "records:explain", "one incident, whole", form=True)
+    explain.add_argument("incident", type=int)
+    _command(commands, "status", "records:status", "what is stored and how Guardian is", form=True)
+    rename = _command(commands, "rename", "records:rename", "give a device its name")
+    rename.add_argument("device")
+    rename.add_argument("name")
+
+
+def _answers(commands: Any) -> None:
+    for verb, text in (
+        ("approve", "say yes to a proposal"),
+        ("reject", "say no to a proposal"),
+        ("revert", "undo what a proposal did"),
+    ):
+        command = _command(commands, verb, "records:answer", text, form=True)
+        command.set_defaults(verb=verb)
+        command.add_argument("proposal", type=int, metavar="ID")
+    digest = _command(commands, "digest", "records:digest", "the letter of the night", form=True)
+    digest.add_argument("--since", default="24h", help="how far back: 90m, 24h, 7d")
+    digest.add_argument("--html", action="store_true", help="print the HTML form")
+    digest.add_argument("--send", action="store_true", help="send it to the configured channels")
+
+
+def _knowledge(commands: Any) -> None:
+    lists = commands.add_parser("lists", help="what is known of names").add_subparsers(
+        metavar="WHAT", required=True
+    )
+    build = _command(lists, "build", "offline:lists_build", "make the blocklists", form=True)
+    build.add_argument("--out", type=Path, help="where to; default DATA/lists")
+    _command(lists, "show", "offline:lists_show", "the lists and their sources", form=True)
+    explain = _command(lists, "explain", "offline:lists_explain", "what a name is", form=True)
+    explain.add_argument("name", metavar="DOMAIN")
+    rules = commands.add_parser("rules", help="detections").add_subparsers(
+        metavar="WHAT", required=True
+    )
+    _command(rules, "lint", "offline:rules_lint", "check every rule and the catalogue")
+    parsers = commands.add_parser("parsers", help="log formats").add_subparsers(
+        metavar="WHAT", required=True
+    )
+    test = _command(parsers, "test", "offline:parsers_test", "try a log format, or a log file")
+    test.add_argument("file", type=Path)
+    indicators = commands.add_parser("indicators", help="threat-intel lists").add_subparsers(
+        metavar="WHAT", required=True
+    )
+    load = _command(indicators, "load", "records:indicators_load", "load a list from a file")
+    load.add_argument("file", type=Path)
+    load.add_argument("--list", dest="list_name", help="its name; default the file's")
+
+
+def _measuring(commands: Any) -> None:
+    evaluate = _command(commands, "eval", "measure:evaluate", "score a labelled corpus", form=True)
+    evaluate.add_argument("corpus", type=Path)
+    evaluate.add_argument("--only", help="only entries whose file contains this text")
+    bench = commands.add_parser("bench", help="measure this machine").add_subparsers(
+        metavar="WHAT", required=True
+    )
+    for name, text in _BENCHES.items():
+        command = _command(bench, name, "measure:bench", text)
+        command.set_defaults(what=name)
+        command.add_argument("--size", type=int, help="rows, events or names to measure with")
+
+
+def _keeping(commands: Any) -> None:
+    _command(commands, "doctor", "offline:doctor", "check what Guardian needs", form=True)
+    _command(commands, "password", "offline:password", "set the page's password")
+    _command(commands, "config", "offline:show_config", "print the configuration in force")
+    backup = _command(commands, "backup", "records:backup", "write one consistent file")
+    backup.add_argument("file", type=Path)
+    restore = _command(commands, "restore", "offline:restore", "put a backup in place")
+    restore.add_argument("file", type=Path)

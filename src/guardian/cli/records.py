@@ -1,0 +1,131 @@
+"""Commands that show what is stored, or answer a proposal: each is one call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from guardian.app.session import call
+from guardian.cli.common import config_of, duration
+from guardian.cli.output import emit, say, write_json
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def _ask(options: argparse.Namespace, what: str, **parameters: Any) -> Any:
+    return call(config_of(options), what, **parameters)
+
+
+def findings(options: argparse.Namespace) -> int:
+    """Print what detectors said."""
+    rows = _ask(
+        options,
+        "findings",
+        finding_class=options.finding_class,
+        level=options.level,
+        device=options.device,
+        limit=options.limit,
+    )
+    columns = ("id", "level", "class", "device", "src_ip", "peers", "count", "last_seen")
+    emit(options, rows, columns, empty="No findings.")
+    return 0
+
+
+def incidents(options: argparse.Namespace) -> int:
+    """Print what happened."""
+    rows = _ask(options, "incidents", status=options.status, limit=options.limit)
+    columns = ("id", "verdict", "level", "title", "last_seen", "status", "proposals")
+    emit(options, rows, columns, empty="No incidents. The house is quiet.")
+    return 0
+
+
+def devices(options: argparse.Namespace) -> int:
+    """Print what is in the house."""
+    columns = ("id", "name", "kind", "vendor", "addresses", "mac", "last_seen")
+    emit(options, _ask(options, "devices"), columns, empty="No devices seen yet.")
+    return 0
+
+
+def proposals(options: argparse.Namespace) -> int:
+    """Print what could be done, and what was."""
+    columns = ("id", "incident_id", "status", "state", "title", "consequence", "ends_at")
+    rows = _ask(options, "proposals", status=options.status)
+    emit(options, rows, columns, empty="Nothing needs your answer.")
+    return 0
+
+
+def privacy(options: argparse.Namespace) -> int:
+    """Print who is told what about this house."""
+    since = duration(options.since).total_seconds()
+    columns = ("device", "company", "service", "purposes", "contacts", "bytes_up", "night_share")
+    emit(options, _ask(options, "privacy", since_s=since), columns, empty="Nobody listened.")
+    return 0
+
+
+def explain(options: argparse.Namespace) -> int:
+    """Print one incident with its facts, verdict, explanation and evidence."""
+    incident = _ask(options, "explain", incident=options.incident)
+    if options.format == "json":
+        write_json(incident)
+        return 0
+    say(f"{incident['title']}\n{incident['verdict']}, {incident['level']}\n")
+    say(f"{incident['explanation']}\n")
+    for fact in incident["facts"]:
+        say(f"  {fact['id']:>4}  {fact['text']}")
+    say(f"\nWords by {incident['written_by']}. Evidence: {len(incident['evidence'])} rows.")
+    for proposal in incident["proposals"]:
+        say(f"Proposal {proposal}: guardian approve {proposal}")
+    return 0
+
+
+def status(options: argparse.Namespace) -> int:
+    """Print what is stored and how Guardian is."""
+    emit(options, _ask(options, "status"))
+    return 0
+
+
+def rename(options: argparse.Namespace) -> int:
+    """Give a device its name."""
+    device = _ask(options, "rename", device=options.device, new_name=options.name)
+    say(f"{device['id']} is {device['name']}")
+    return 0
+
+
+def answer(options: argparse.Namespace) -> int:
+    """Say yes or no to a proposal, or undo it."""
+    proposal = _ask(options, "answer", proposal=options.proposal, verb=options.verb)
+    if options.format == "json":
+        write_json(proposal)
+    else:
+        say(f"{proposal['title']}: {proposal.get('state') or proposal['status']}")
+        if proposal.get("error"):
+            say(proposal["error"])
+    return 1 if proposal.get("state") == "failed" else 0
+
+
+def digest(options: argparse.Namespace) -> int:
+    """Print the letter of the night, or send it."""
+    since = duration(options.since).total_seconds()
+    letter = _ask(options, "digest", since_s=since, deliver=options.send)
+    if options.format == "json":
+        write_json(letter)
+    else:
+        say(letter["html"] if options.html else letter["text"])
+    for channel, sent in (letter["sent"] or {}).items():
+        say(f"{channel}: {'sent' if sent else 'NOT sent'}")
+    return 0 if all((letter["sent"] or {}).values()) else 1
+
+
+def indicators_load(options: argparse.Namespace) -> int:
+    """Load a threat-intel list from a file."""
+    name = options.list_name or options.file.stem
+    number = _ask(options, "load_indicators", path=str(options.file.resolve()), list_name=name)
+    say(f"{name}: {number:,} indicators")
+    return 0
+
+
+def backup(options: argparse.Namespace) -> int:
+    """Write one consistent file, also while the daemon runs."""
+    report = _ask(options, "backup", path=str(options.file.resolve()))
+    say(f"{report['path']}: {report['bytes'] / 1e6:,.1f} MB, {report['rows']:,} rows")
+    return 0
