@@ -45,8 +45,8 @@ class Claim:
     facts: tuple[str, ...]
 
 
-STRONG_AT = 0.7
-SOME_AT = 0.4
+STRONG_AT = 0.75
+SOME_AT = 0.45
 
 
 def strength(confidence: float) -> str:

@@ -159,7 +159,7 @@ def as_json(
     ]
 
 
-def explain(reader: Reader, incident_id: int) -> dict[str, Any] | None:
+def explained(reader: Reader, incident_id: int) -> dict[str, Any] | None:
     """Return one incident with its facts, score and evidence, as JSON values."""
     found = incident(reader, incident_id)
     if found is None:
@@ -174,7 +174,7 @@ def explain(reader: Reader, incident_id: int) -> dict[str, Any] | None:
         "score": [{"what": item.what, "weight": item.weight} for item in found.score],
         "written_by": found.written_by,
         "model": dict(found.model) if found.model else None,
-        "evidence_rows": evidence(reader, incident_id),
+        "evidence": evidence(reader, incident_id),
     }
 
 
@@ -185,7 +185,7 @@ def to_json(found: Incident) -> dict[str, Any]:
         "title": found.title,
         "verdict": found.verdict.value,
         "confidence": round(found.confidence, 3),
-        "evidence": found.evidence,
+        "strength": found.evidence,
         "level": found.level.value,
         "device": found.device,
         "device_id": found.device_id,

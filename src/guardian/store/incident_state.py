@@ -1,0 +1,62 @@
+"""How incidents stand in the store: what they were written from, who owns what, what is over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import polars as pl
+
+    from guardian.store.connection import Reader, Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """The digest an incident was last written from, and where it stands."""
+
+    state_hash: str
+    status: str
+
+
+def states(reader: Reader) -> dict[int, State]:
+    """Return where every incident stands, by its number."""
+    rows = reader.rows("SELECT id, state_hash, status FROM incident")
+    return {row["id"]: State(state_hash=row["state_hash"], status=row["status"]) for row in rows}
+
+
+def claim(tx: Transaction, anchors: pl.DataFrame) -> None:
+    """Write which incident each anchor (``anchor``, ``incident_id``) belongs to."""
+    with tx.registered("claimed", anchors):
+        tx.execute(
+            "INSERT INTO incident_anchor SELECT anchor, incident_id FROM claimed "
+            "ON CONFLICT (anchor) DO UPDATE SET incident_id = excluded.incident_id"
+        )
+
+
+def assign(tx: Transaction, members: pl.DataFrame) -> None:
+    """Write which incident each finding (``id``, ``incident_id``) belongs to."""
+    with tx.registered("assigned", members):
+        tx.execute(
+            "UPDATE finding SET incident_id = a.incident_id FROM assigned AS a "
+            "WHERE finding.id = a.id AND finding.incident_id IS DISTINCT FROM a.incident_id"
+        )
+
+
+def settle(tx: Transaction, *, quiet_before: datetime) -> None:
+    """Bring every status up to date: what a person answered, and what has gone quiet."""
+    tx.execute(
+        """
+        UPDATE incident SET status = 'handled'
+        WHERE status IN ('open', 'quiet', 'noted') AND id IN (
+            SELECT incident_id FROM proposal GROUP BY incident_id
+            HAVING count(*) FILTER (status = 'proposed') = 0
+               AND count(*) FILTER (status IN ('approved', 'rejected')) > 0)
+        """
+    )
+    tx.execute(
+        "UPDATE incident SET status = 'quiet' WHERE status = 'open' AND last_seen < ?",
+        [quiet_before],
+    )

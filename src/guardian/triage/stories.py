@@ -1,0 +1,95 @@
+"""The template: what is told of an incident without any model, from its facts alone."""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from guardian.model import words
+from guardian.model.incident import Claim
+from guardian.triage.slots import Filled, Filler, MissingSlotError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_FILE = Path(__file__).with_name("stories.toml")
+
+TITLE_LENGTH = 110
+"""Longest title, in characters: two lines on a phone."""
+
+MAX_CLAIMS = 8
+"""Most sentences of an explanation for a family."""
+
+REST = "rest"
+"""The story of many small things that are told together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """An incident in words; ``claims`` are the sentences of ``explanation``."""
+
+    title: str
+    summary: str
+    explanation: str
+    expert: str
+    claims: tuple[Claim, ...]
+
+
+@functools.cache
+def stories() -> Mapping[str, Mapping[str, Any]]:
+    """Return the stories of all classes, as the file has them."""
+    return tomllib.loads(_FILE.read_text(encoding="utf-8"))
+
+
+def tell(filler: Filler, lead: str, others: Sequence[str] = ()) -> Told:
+    """Tell an incident by its leading class; ``others`` are mentioned in one sentence."""
+    story = stories().get(lead) or stories()["policy_violation"]
+    title = _first(filler, story["title"])
+    claims = [_claim(filler, filled) for filled in _all(filler, story["explanation"])]
+    if others:
+        also = words.sentence_list(words.finding_class(each) for each in others)
+        claims.append(Claim(text=f"Also seen: {also}.", facts=_cite(filler, "what")))
+    # What is not known is never cut away for what is.
+    claims = claims[: MAX_CLAIMS - 1]
+    unknown = filler.fact("unknown")
+    if unknown is not None:
+        claims.append(Claim(text=unknown.text, facts=(unknown.id,)))
+    summary = " ".join(filled.text for filled in _all(filler, story["summary"])[:2])
+    return Told(
+        title=words.clean(title.text if title else words.finding_class(lead), TITLE_LENGTH),
+        summary=words.clean(summary, 400),
+        explanation=" ".join(claim.text for claim in claims),
+        expert=" ".join(filled.text for filled in _all(filler, story["expert"])),
+        claims=tuple(claims),
+    )
+
+
+def _claim(filler: Filler, filled: Filled) -> Claim:
+    return Claim(text=filled.text, facts=filled.facts or _cite(filler, "what"))
+
+
+def _cite(filler: Filler, kind: str) -> tuple[str, ...]:
+    fact = filler.fact(kind)
+    return () if fact is None else (fact.id,)
+
+
+def _all(filler: Filler, entries: Sequence[str | Sequence[str]]) -> list[Filled]:
+    found = []
+    for entry in entries:
+        ways = [entry] if isinstance(entry, str) else entry
+        filled = _first(filler, ways)
+        if filled is not None:
+            found.append(filled)
+    return found
+
+
+def _first(filler: Filler, ways: Sequence[str]) -> Filled | None:
+    for way in ways:
+        try:
+            return filler.fill(way)
+        except MissingSlotError:
+            continue
+    return None
