@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from guardian.store.incidents import suppressed_incidents
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -79,12 +81,14 @@ def incidents(
 ) -> list[Row]:
     """Return incidents, the last seen first. ``text`` is looked for in title and device.
 
-    ``level`` is a lowest level. ``status`` may be ``active``: open or quiet.
+    ``level`` is a lowest level. ``status`` may be ``active``: open, noted or quiet.
+    Those that a person silenced, and those merged into another, are left out.
     """
     rows = reader.rows(
         f"""{_INCIDENT}
         WHERE ($status IS NULL OR i.status = $status
-               OR ($status = 'active' AND i.status IN ('open', 'quiet')))
+               OR ($status = 'active' AND i.status IN ('open', 'noted', 'quiet')))
+          AND i.merged_into IS NULL AND NOT list_contains($hidden, i.id)
           AND ($verdict IS NULL OR i.verdict = $verdict)
           AND ($level IS NULL OR {_LEVEL_RANK} >= list_position(
                ['informational','low','medium','high','critical'], $level))
@@ -97,6 +101,7 @@ def incidents(
         """,
         {
             "status": status,
+            "hidden": sorted(suppressed_incidents(reader)),
             "verdict": verdict,
             "level": level,
             "device_id": device_id,
@@ -154,7 +159,7 @@ SELECT p.*, i.title AS incident_title, i.summary, i.verdict, i.level, i.classes,
        c.verb, c.decided_at, c.actor, c.channel, c.carried_out,
        e.id AS enforcement_id, e.state, e.asked_at, e.applied_at, e.verified_at, e.reverted_at,
        e.ends_at, e.proof, e.error, e.attempts,
-       p.status = 'proposed' AND (c.verb IS NULL OR c.verb = 'revert') AS waits
+       p.status = 'proposed' AS waits
 FROM proposal p
 JOIN incident i ON i.id = p.incident_id
 LEFT JOIN device d ON d.device_id = i.device_id
@@ -236,7 +241,8 @@ def devices(reader: Reader, *, text: str | None = None, limit: int = 200) -> lis
         LEFT JOIN (SELECT device_id,
                           count(*) FILTER (verdict IN ('malicious', 'suspicious')) AS open,
                           count(*) FILTER (verdict = 'surveillance') AS watch
-                   FROM incident WHERE status IN ('open', 'quiet') GROUP BY 1) i USING (device_id)
+                   FROM incident WHERE status IN ('open', 'noted', 'quiet')
+                   GROUP BY 1) i USING (device_id)
         WHERE d.merged_into IS NULL
           AND ($text IS NULL OR contains(lower(concat_ws(' ', d.name, d.kind, d.vendor, d.mac,
                array_to_string(a.addresses, ' '))), lower($text)))

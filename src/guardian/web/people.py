@@ -1,0 +1,232 @@
+"""What people come for: tonight, incidents, and the answers they give."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Form, HTTPException, Query, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from guardian.model import words
+from guardian.model.response import Verb
+from guardian.store import pages, pages_blind, pages_evidence, pages_listened
+from guardian.web import cards, draw, story
+from guardian.web.site import is_fragment, local_path
+
+if TYPE_CHECKING:
+    from guardian.web.site import Site
+
+Text = Annotated[str, Query(max_length=200)]
+
+
+def router(site: Site) -> APIRouter:
+    """Return the routes of tonight, incidents and approvals."""
+    routes = APIRouter(default_response_class=HTMLResponse)
+    _tonight(routes, site)
+    _incidents(routes, site)
+    _answers(routes, site)
+    return routes
+
+
+def _tonight(routes: APIRouter, site: Site) -> None:
+    @routes.get("/")
+    def tonight() -> Response:
+        now = site.now()
+        with site.store.read() as reader:
+            window = pages.window(reader, now)
+            since, until = window.since, window.until
+            found = story.tonight(reader, window=window, now=now, zone=site.zone)
+            heard = pages_listened.listened(reader, since=since, until=until, limit=6)
+            refused = pages_listened.refused_lookups(reader, since=since, until=until)
+            blind = pages_blind.blind_spots(reader, since=since, until=until)
+            health = story.health_lines(reader, site.status)
+        return site.page(
+            "tonight.html",
+            title="Tonight",
+            tab="tonight",
+            story=found,
+            window=window,
+            heard=heard,
+            refused=refused,
+            blind=blind,
+            health=health,
+        )
+
+    @routes.get("/news")
+    def news(mark: Text = "") -> Response:
+        with site.store.read() as reader:
+            current = pages.mark(reader)
+        return site.part("_news.html", fresh=current != mark, mark=mark)
+
+
+def _incidents(routes: APIRouter, site: Site) -> None:
+    @routes.get("/incidents")
+    def incidents(
+        status: Text = "", verdict: Text = "", q: Text = "", page: Annotated[int, Query(ge=1)] = 1
+    ) -> Response:
+        size = site.settings.rows_per_page
+        with site.store.read() as reader:
+            rows = pages.incidents(
+                reader,
+                status=status or None,
+                verdict=verdict or None,
+                text=q or None,
+                limit=size + 1,
+                offset=(min(page, 1000) - 1) * size,
+            )
+            total = int(reader.value("SELECT count(*) FROM incident") or 0)
+        chosen = {"status": status, "verdict": verdict, "q": q, "page": page}
+        return site.page(
+            "incidents.html",
+            title="Incidents",
+            tab="incidents",
+            rows=rows[:size],
+            more=len(rows) > size,
+            total=total,
+            chosen=chosen,
+        )
+
+    @routes.get("/incidents/{incident_id}")
+    def incident(incident_id: int) -> Response:
+        now = site.now()
+        with site.store.read() as reader:
+            row = pages.incident(reader, incident_id)
+            if row is None:
+                raise HTTPException(404, "no such incident")
+            found = pages.findings(reader, incident_id=incident_id, limit=50)
+            ids = [each for finding in found for each in finding["evidence"]]
+            evidence = pages_evidence.evidence(reader, ids, limit=12)
+            rhythm = _rhythm(reader, site, row, found)
+            answers = [
+                cards.card(each, now=now, zone=site.zone)
+                for each in pages.proposals(reader, incident_id=incident_id)
+            ]
+            journal = pages.journal(reader, incident_id)
+            device = pages.device(reader, row["device_id"]) if row["device_id"] else None
+        return site.page(
+            "incident.html",
+            title=words.clean(row["title"], 80),
+            tab="incidents",
+            it=row,
+            findings=found,
+            evidence=evidence,
+            evidence_total=len(set(ids)),
+            rhythm=rhythm,
+            cards=answers,
+            journal=journal,
+            device=device,
+            claims=story.claims(row),
+        )
+
+    @routes.get("/incidents/{incident_id}/evidence")
+    def evidence(incident_id: int) -> Response:
+        with site.store.read() as reader:
+            row = pages.incident(reader, incident_id)
+            if row is None:
+                raise HTTPException(404, "no such incident")
+            found = pages.findings(reader, incident_id=incident_id, limit=200)
+            ids = [each for finding in found for each in finding["evidence"]]
+            rows = pages_evidence.evidence(reader, ids, limit=pages.MAX_ROWS)
+        return site.page(
+            "evidence.html",
+            title="Evidence",
+            tab="incidents",
+            it=row,
+            findings=found,
+            rows=rows,
+            total=len(set(ids)),
+        )
+
+
+def _rhythm(reader: Any, site: Site, row: pages.Row, found: list[pages.Row]) -> dict[str, Any]:
+    """Return the drawing of the last hour of the most regular finding, with its words."""
+    timed = [each for each in found if "interval_s" in each["facts"]]
+    chosen = max(timed or found, key=lambda each: len(each["evidence"]), default=None)
+    if chosen is None:
+        return {}
+    dots = pages_evidence.moments(reader, chosen["evidence"])
+    if not dots:
+        return {}
+    hour = dots[-1] - timedelta(hours=1)
+    recent = [each for each in dots if each >= hour]
+    dots = recent if len(recent) >= 10 else dots
+    others: list[Any] = []
+    if row["src_ip"]:
+        others = pages_evidence.contacts(
+            reader,
+            sources=[row["src_ip"]],
+            peers=chosen["peers"],
+            since=dots[0],
+            until=dots[-1],
+            limit=150,
+        )
+    faint = [each["ts"] for each in others if not each["same"]]
+    began, ended = (f"{words.local(each, site.zone):%H:%M}" for each in (dots[0], dots[-1]))
+    label = f"One dot per contact from {began} to {ended}: {len(dots)} contacts"
+    facts = chosen["facts"]
+    notes = []
+    if isinstance(facts.get("interval_s"), int | float):
+        label += f", one about every {words.duration(facts['interval_s'])}"
+        notes.append(f"period {words.duration(facts['interval_s'])}")
+    if isinstance(facts.get("jitter"), int | float):
+        notes.append(f"jitter {facts['jitter'] * 100:.1f} %")
+    _, tone = words.verdict(row["verdict"], row["classes"])
+    drawing = draw.rhythm(dots, faint, label)
+    span = f"{began} – {ended}"
+    return {"svg": drawing, "span": span, "notes": " · ".join(notes), "tone": tone}
+
+
+def _answers(routes: APIRouter, site: Site) -> None:
+    def card_of(proposal_id: int) -> cards.Card:
+        with site.store.read() as reader:
+            row = pages.proposal(reader, proposal_id)
+        if row is None:
+            raise HTTPException(404, "no such proposal")
+        return cards.card(row, now=site.now(), zone=site.zone)
+
+    @routes.get("/approvals")
+    def approvals() -> Response:
+        now = site.now()
+        with site.store.read() as reader:
+            waiting = pages.proposals(reader, waiting=True)
+            handled = pages.proposals(reader, waiting=False, limit=site.settings.rows_per_page)
+        return site.page(
+            "approvals.html",
+            title="Approvals",
+            tab="approvals",
+            needs=[cards.card(row, now=now, zone=site.zone) for row in waiting],
+            handled=[cards.card(row, now=now, zone=site.zone) for row in handled],
+        )
+
+    @routes.get("/p/{proposal_id}")
+    def one(proposal_id: int) -> Response:
+        card = card_of(proposal_id)
+        return site.page("proposal.html", title=card.button, tab="approvals", card=card, sure="")
+
+    @routes.get("/p/{proposal_id}/card")
+    def fragment(proposal_id: int) -> Response:
+        return site.part("_card.html", card=card_of(proposal_id), sure="")
+
+    @routes.get("/p/{proposal_id}/sure")
+    def sure(proposal_id: int) -> Response:
+        card = card_of(proposal_id)
+        return site.page(
+            "proposal.html", title=card.button, tab="approvals", card=card, sure="approve"
+        )
+
+    @routes.post("/p/{proposal_id}/{verb}")
+    def answer(
+        request: Request,
+        proposal_id: int,
+        verb: Verb,
+        sure: Annotated[str, Form(max_length=10)] = "",
+        back: Annotated[str, Form(max_length=300)] = "",
+    ) -> Response:
+        card = card_of(proposal_id)
+        if verb is Verb.APPROVE and card.asks_twice and sure != "yes":
+            return RedirectResponse(f"/p/{proposal_id}/sure", status_code=303)
+        site.answer(proposal_id, verb, actor=site.actor(request), channel="page")
+        if is_fragment(request):
+            return site.part("_card.html", card=card_of(proposal_id), sure="")
+        return RedirectResponse(local_path(back or f"/p/{proposal_id}"), status_code=303)

@@ -1,0 +1,119 @@
+"""What there is: devices, who listens, and how Guardian itself is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import APIRouter, HTTPException, Query
+from starlette.responses import HTMLResponse, Response
+
+from guardian.model import words
+from guardian.store import pages, pages_evidence, pages_listened
+from guardian.web import draw
+
+if TYPE_CHECKING:
+    from guardian.web.site import Site
+
+Text = Annotated[str, Query(max_length=200)]
+
+
+def router(site: Site) -> APIRouter:
+    """Return the routes of devices, privacy and health."""
+    routes = APIRouter(default_response_class=HTMLResponse)
+    _devices(routes, site)
+
+    @routes.get("/privacy")
+    def privacy() -> Response:
+        with site.store.read() as reader:
+            window = pages.window(reader, site.now())
+            rows = pages_listened.ledger(reader, since=window.since, until=window.until)
+            known = bool(reader.value("SELECT 1 FROM name_hit LIMIT 1"))
+        by_device: dict[str, list[pages.Row]] = {}
+        for row in rows:
+            by_device.setdefault(row["device_id"], []).append(row)
+        return site.page(
+            "privacy.html",
+            title="Privacy",
+            tab="privacy",
+            devices=by_device,
+            most=max((row["contacts"] for row in rows), default=1),
+            window=window,
+            known=known,
+        )
+
+    @routes.get("/health")
+    def health() -> Response:
+        with site.store.read() as reader:
+            sources = pages.sources(reader)
+            components = pages.components(reader)
+            errors = pages.detector_errors(reader)
+            samples = pages.quarantine(reader, limit=20)
+        state = dict(site.status()["health"]) if site.status else {}
+        for sample in samples:
+            sample["text"] = _shown(sample["sample"])
+        return site.page(
+            "health.html",
+            title="Health",
+            tab="health",
+            sources=sources,
+            components=components,
+            errors=errors,
+            samples=samples,
+            state=state,
+        )
+
+    return routes
+
+
+def _devices(routes: APIRouter, site: Site) -> None:
+    @routes.get("/devices")
+    def devices(q: Text = "") -> Response:
+        with site.store.read() as reader:
+            rows = pages.devices(reader, text=q or None)
+            total = int(reader.value("SELECT count(*) FROM device WHERE merged_into IS NULL") or 0)
+        return site.page(
+            "devices.html", title="Devices", tab="devices", rows=rows, total=total, q=q
+        )
+
+    @routes.get("/devices/{device_id}")
+    def device(device_id: str) -> Response:
+        with site.store.read() as reader:
+            row = pages.device(reader, device_id)
+            if row is None:
+                raise HTTPException(404, "no such device")
+            window = pages.window(reader, site.now())
+            since, until = window.since, window.until
+            held = list(dict.fromkeys(each["ip"] for each in row["history"]))[:50]
+            slots = pages_evidence.day_strip(reader, held, since=since, until=until)
+            heard = pages_listened.listened(
+                reader, since=since, until=until, sources=held, limit=20
+            )
+            rows = pages.incidents(reader, device_id=device_id, limit=20)
+        flows = sum(slot["flows"] for slot in slots)
+        asked = sum(slot["asked"] for slot in slots)
+        up = sum(slot["up"] or 0 for slot in slots)
+        down = sum(slot["down"] or 0 for slot in slots)
+        label = (
+            f"The device's day: {words.counted(flows, 'connection', 'connections')}, "
+            f"{words.counted(asked, 'name looked up', 'names looked up')}"
+        )
+        began = words.local(window.since, site.zone)
+        return site.page(
+            "device.html",
+            title=words.clean(row["name"], 60),
+            tab="devices",
+            it=row,
+            strip=draw.strip(slots, window.since, label) if slots else None,
+            label=label,
+            began=f"{began:%H:%M}",
+            up=up,
+            down=down,
+            heard=heard,
+            rows=rows,
+        )
+
+
+def _shown(sample: bytes) -> str:
+    """Return refused bytes as text that cannot do anything: what is not plain is escaped."""
+    text = bytes(sample[:300]).decode("utf-8", "backslashreplace")
+    return words.clean(text.replace("\x00", "\\x00"), 300)
