@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from guardian.detect import devices
+from guardian.detect.cidr import CidrDetector
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
@@ -12,8 +15,10 @@ if TYPE_CHECKING:
     from guardian.detect.settings import Settings
     from guardian.store import Store
 
-PREPARE: dict[str, Callable[[Store, Settings, datetime], object]] = {}
+PREPARE: dict[str, Callable[[Store, Settings, datetime], object]] = {
+    "devices": lambda store, settings, now: devices.update(store, settings.devices, now),
+}
 """What is brought up to date before detectors run, in this order."""
 
-DETECTORS: tuple[Detector, ...] = ()
+DETECTORS: tuple[Detector, ...] = (CidrDetector(),)
 """Detectors for which SQL is not enough."""

@@ -1,0 +1,67 @@
+"""Say of every name that is new which entry of the catalogue knows it.
+
+Rules join with the result (``name_hit``), so a rule is a plain query and no rule
+matches names itself. When the catalogue changes, all names are looked at again.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from guardian.intel import catalogue
+from guardian.store import findings, name_hits
+from guardian.store.ingest import utc_now
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from guardian.intel.catalogue import Catalogue
+    from guardian.store import Store
+
+MARK = "surveillance.annotate"
+
+
+def annotate(store: Store, *, now: datetime | None = None) -> int:
+    """Add the catalogue's hits for names that came since the last call; return how many.
+
+    Raises:
+        RuleError: the catalogue is wrong; the message says where.
+    """
+    started = time.monotonic()
+    known = catalogue.load()
+    with store.read() as reader:
+        upto = int(reader.value("SELECT next_id FROM row_counter")) - 1
+        changed = name_hits.catalogue_digest(reader) != known.digest
+        mark = findings.marks(reader).get(MARK)
+        after = 0 if changed or mark is None else mark.last_id
+        if upto <= after and not changed:
+            return 0
+        names = name_hits.fresh_names(
+            reader, after=after, upto=upto, addresses=sorted(known.addresses)
+        )
+    hits = hits_of(known, names)
+    with store.transaction() as tx:
+        added = name_hits.replace(tx, hits, digest=known.digest, all_of_them=changed)
+        seconds = time.monotonic() - started
+        findings.set_mark(tx, MARK, last_id=upto, ran_at=now or utc_now(), seconds=seconds)
+    return added
+
+
+def hits_of(known: Catalogue, names: list[str]) -> pl.DataFrame:
+    """Return the rows of ``name_hit`` for some names: one for each class of the entry."""
+    rows: list[tuple[object, ...]] = []
+    for name, index, pattern in known.match_many(names).iter_rows():
+        entry = known.entries[index]
+        rows.extend(
+            (
+                name, entry.id, finding_class, entry.company, entry.service,
+                list(entry.purposes), str(entry.grade), str(entry.breakage), pattern,
+            )
+            for finding_class in entry.classes
+        )  # fmt: skip
+    schema: dict[str, pl.DataType] = dict.fromkeys(name_hits.COLUMNS, pl.String())
+    schema["purposes"] = pl.List(pl.String)
+    return pl.DataFrame(rows, schema=schema, orient="row")
