@@ -56,6 +56,11 @@ def _suffixes() -> PublicSuffixList:
     return PublicSuffixList()
 
 
+@functools.cache
+def _icann_suffixes() -> PublicSuffixList:
+    return PublicSuffixList(only_icann=True)
+
+
 @functools.lru_cache(maxsize=CACHE_NAMES)
 def registrable(name: str) -> str | None:
     """Return the registered part of a normalised name: ``bbc.co.uk`` of ``www.bbc.co.uk``.
@@ -70,8 +75,11 @@ def registrable(name: str) -> str | None:
 
 @functools.lru_cache(maxsize=4096)
 def public_suffix(name: str) -> str | None:
-    """Return the part of a normalised name under which anybody can register: ``co.uk``."""
-    found: str | None = _suffixes().publicsuffix(name)
+    """Return the part of a normalised name under which a registry sells names: ``co.uk``.
+
+    The list's private part (one company's customers) does not count here.
+    """
+    found: str | None = _icann_suffixes().publicsuffix(name)
     return found
 
 

@@ -70,7 +70,8 @@ CREATE TABLE finding (
     incident_id BIGINT
 );
 
--- Distinct names and addresses that the catalogue knows, with the entry that matched.
+-- Distinct names (lower case) and addresses that the catalogue knows, with the entry that
+-- matched; a row more for each further class of the entry.
 CREATE TABLE name_hit (
     name       VARCHAR NOT NULL,
     entry_id   VARCHAR NOT NULL,
@@ -81,7 +82,7 @@ CREATE TABLE name_hit (
     grade      VARCHAR NOT NULL,
     breakage   VARCHAR NOT NULL,
     pattern    VARCHAR NOT NULL,
-    PRIMARY KEY (name, entry_id)
+    PRIMARY KEY (name, entry_id, class)
 );
 CREATE TABLE indicator (
     kind   VARCHAR NOT NULL,        -- domain | ip | cidr | ip_port | ja3 | ja4 | cert_sha1 | url
