@@ -46,16 +46,7 @@ def assign(tx: Transaction, members: pl.DataFrame) -> None:
 
 
 def settle(tx: Transaction, *, quiet_before: datetime) -> None:
-    """Bring every status up to date: what a person answered, and what has gone quiet."""
-    tx.execute(
-        """
-        UPDATE incident SET status = 'handled'
-        WHERE status IN ('open', 'quiet', 'noted') AND id IN (
-            SELECT incident_id FROM proposal GROUP BY incident_id
-            HAVING count(*) FILTER (status = 'proposed') = 0
-               AND count(*) FILTER (status IN ('approved', 'rejected')) > 0)
-        """
-    )
+    """Let open incidents with nothing new go quiet."""
     tx.execute(
         "UPDATE incident SET status = 'quiet' WHERE status = 'open' AND last_seen < ?",
         [quiet_before],

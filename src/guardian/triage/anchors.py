@@ -88,10 +88,8 @@ class Anchorer:
         self._is_home = is_home
         self._tokens: dict[str, str | None] = {}
 
-    def anchor(self, signal: Signal) -> Anchored | None:
-        """Return the signal with its anchors, or None when it is no story by itself."""
-        if _is_remark(signal):
-            return None
+    def anchor(self, signal: Signal) -> Anchored:
+        """Return the signal with its anchors."""
         tokens = self.tokens(signal)
         strong = _is_strong(signal)
         found = tuple(dict.fromkeys(self._anchors(signal, tokens)))
@@ -149,12 +147,6 @@ MAX_PLACES = 8
 
 def _each(actor: str, what: str, values: Sequence[str]) -> list[str]:
     return [f"{actor}|{what}:{value}" for value in values[:MAX_PLACES]]
-
-
-def _is_remark(signal: Signal) -> bool:
-    """Everyday chatter and novelty that nobody need hear of."""
-    quiet = signal.level == Level.INFORMATIONAL.rank
-    return quiet and signal.family in (Family.CHATTER, Family.INVENTORY)
 
 
 def _is_strong(signal: Signal) -> bool:

@@ -30,8 +30,8 @@ Values = dict[str, object]
 # Where detectors keep what is told here: the first key that a finding has counts.
 _KEYS: dict[str, tuple[str, ...]] = {
     "interval_s": ("interval_s", "period_s", "median_interval_s", "median_gap_s", "gap_s"),
-    "jitter": ("jitter", "jitter_ratio"),
-    "connections": ("connections", "contacts", "calls", "flows"),
+    "jitter": ("jitter_share", "jitter", "jitter_ratio"),
+    "connections": ("calls", "connections", "contacts", "flows"),
     "bytes_up": ("bytes_up", "bytes_toserver", "bytes_out", "sent_bytes"),
     "bytes_down": ("bytes_down", "bytes_toclient", "bytes_in", "received_bytes"),
     "bytes_usual": ("bytes_usual", "usual_bytes", "usual_bytes_up", "bytes_up_usual"),
@@ -42,9 +42,9 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "names": ("names", "unique_names", "distinct_names", "subdomains", "labels"),
     "queries": ("queries", "lookups", "requests"),
     "answers": ("answers_failed", "nxdomain", "nxdomains"),
-    "domain": ("domain", "zone", "parent", "registrable"),
+    "domain": ("registered", "domain", "zone", "parent", "registrable"),
     "resolver": ("resolver", "server", "resolvers", "service"),
-    "protocol": ("protocol", "app_proto", "method", "service_name", "kind"),
+    "protocol": ("protocol", "app_proto", "method", "service_name", "proto"),
     "list": ("list", "lists", "source_list"),
     "indicator": ("indicator", "value", "matched"),
     "signature": ("signature",),

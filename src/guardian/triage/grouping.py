@@ -86,6 +86,8 @@ def group(findings: Iterable[Anchored], settings: Settings) -> list[Story]:
     loose: dict[str, list[Anchored]] = defaultdict(list)
     for each in weak:
         home = next((by_anchor[a] for a in each.anchors if a in by_anchor), None)
+        if home is None and _is_remark(each):
+            continue
         if home is None:
             loose[_alone(each)].append(each)
         else:
@@ -101,6 +103,12 @@ def _story(members: Sequence[Anchored], extra: Sequence[str], only: str | None =
     # A weak member's anchors stay free: it joined, it does not hold the story together.
     found = dict.fromkeys(a for each in members if each.strong for a in each.anchors)
     return Story(tuple(members), (*extra, *found))
+
+
+def _is_remark(each: Anchored) -> bool:
+    """Say whether a finding is nothing by itself: it can only add to a story."""
+    told_alone = (Family.LISTENING, Family.SENSOR)
+    return each.signal.level == 0 and each.signal.family not in told_alone
 
 
 def _alone(each: Anchored) -> str:

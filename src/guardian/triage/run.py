@@ -79,7 +79,7 @@ def _stories(reader: Reader, home: load.House, settings: Settings, clock: dateti
     since = clock - timedelta(days=settings.window_days)
     anchorer = Anchorer(home.is_home)
     signals = load.signals(reader, home, since=since)
-    found = [each for signal in signals if (each := anchorer.anchor(signal)) is not None]
+    found = [anchorer.anchor(signal) for signal in signals]
     owners, rests = _known(reader)
     placed = place(
         group(found, settings),

@@ -50,7 +50,7 @@ _WORTH: dict[C, float] = {
 }
 """What a medium finding of a class is worth alone; 0.35 for a class not named here."""
 
-_LEVEL_WORTH = (-0.2, -0.1, 0.0, 0.15, 0.25)
+_LEVEL_WORTH = (-0.35, -0.25, 0.0, 0.15, 0.25)
 """What a finding's own level adds, from informational to critical."""
 
 _GRADES = {"payload": 0.25, "validated": 0.25, "behav": 0.15, "list": 0.1, "suspect": -0.1}
@@ -201,4 +201,4 @@ def needs_answer(judgement: Judgement) -> bool:
         return judgement.level.rank >= Level.MEDIUM.rank and judgement.lead not in _NEUTRAL
     if family is Family.LISTENING:
         return judgement.level.rank >= Level.LOW.rank
-    return judgement.level.rank >= Level.LOW.rank or family is Family.SENSOR
+    return judgement.level.rank >= Level.MEDIUM.rank or family is Family.SENSOR
