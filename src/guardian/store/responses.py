@@ -228,7 +228,7 @@ def as_json(
         SELECT p.*, i.title AS incident_title, d.name AS device
         FROM proposal p
         LEFT JOIN incident i ON i.id = p.incident_id
-        LEFT JOIN device d ON d.device_id = p.target ->> '$.device_id'
+        LEFT JOIN device d ON d.device_id = (p.target ->> '$.device_id')
         WHERE ($status IS NULL OR p.status = $status)
           AND ($incident IS NULL OR p.incident_id = $incident)
           AND ($proposal IS NULL OR p.id = $proposal)
