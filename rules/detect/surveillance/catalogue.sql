@@ -1,0 +1,100 @@
+-- id: 7c1d6e0a-3f5b-4a53-9a55-0e5f3b7f1c01
+-- title: Service of the surveillance catalogue
+-- status: test
+-- class: ad_tracking
+-- level: low
+-- tags: []
+-- description: A device talks to a service that the catalogue knows, by the name it asked for, spoke to or was answered with. It says who gets data and what for; that alone is no harm.
+-- falsepositives:
+--   - A person who opens the service's own web page.
+--   - An address that two services share, where the connection itself names nobody.
+-- reads: [flow, dns, dns_log, tls, quic, http]
+-- window_s: 86400
+-- parameters:
+--   min_periodic: {default: 6, unit: contacts, reason: "five equal intervals are no chance"}
+--   max_jitter: {default: 0.1, unit: share, reason: "median absolute deviation over the median interval; 0 is a clock"}
+--   night_from_h: {default: 23, unit: hour of the home's day, reason: "from then on most homes sleep"}
+--   night_to_h: {default: 6, unit: hour of the home's day, reason: "until then most homes sleep"}
+--   proven: {default: [payload-validated, behaviour], unit: grades, reason: "somebody saw what is sent, or when"}
+--   things: {default: [tv, camera, doorbell, plug, hub, appliance, speaker, printer], unit: device kinds, reason: "nobody types a question into these"}
+WITH spoken AS (
+    SELECT source_id, flow_id, src_ip, dest_ip, lower(coalesce(nullif(sni, ''), subjectaltname[1])) AS name, ts, 'tls:' || id AS ref
+    FROM tls WHERE ts BETWEEN $since AND $until
+    UNION ALL SELECT source_id, flow_id, src_ip, dest_ip, lower(sni), ts, 'quic:' || id FROM quic WHERE ts BETWEEN $since AND $until
+    UNION ALL SELECT source_id, flow_id, src_ip, dest_ip, lower(hostname), ts, 'http:' || id FROM http WHERE ts BETWEEN $since AND $until
+),
+own AS (
+    -- An encrypted hello shows the name of the relay, not of the service: what DNS answered counts then.
+    SELECT source_id, flow_id, min(name) AS name FROM spoken
+    WHERE flow_id IS NOT NULL AND name LIKE '%.%' AND name <> 'cloudflare-ech.com' GROUP BY ALL
+),
+flows AS (
+    SELECT f.src_ip, f.dest_ip, coalesce(o.name, n.name, f.dest_ip) AS name, f.ts, coalesce(f.end_ts, f.ts) AS end_ts,
+           f.bytes_toserver AS up, f.bytes_toclient AS down, 'flow:' || f.id AS ref, f.source_id, f.flow_id,
+           CASE WHEN o.name IS NOT NULL THEN 'connection' WHEN n.name IS NOT NULL THEN 'dns answer' ELSE 'address' END AS via
+    FROM v_flow f LEFT JOIN own o USING (source_id, flow_id) LEFT JOIN v_address_name n ON n.ip = f.dest_ip
+    WHERE f.ts BETWEEN $since AND $until AND f.direction IN ('outbound', 'external') AND coalesce(f.dest_port, 0) <> 53
+),
+contact AS (
+    SELECT src_ip, dest_ip, name, ts, end_ts, up, down, ref, 1 AS kind, via FROM flows
+    UNION ALL
+    SELECT s.src_ip, s.dest_ip, s.name, s.ts, s.ts, NULL, NULL, s.ref, 1, 'connection' FROM spoken s
+    ANTI JOIN flows f ON f.source_id = s.source_id AND f.flow_id = s.flow_id
+    UNION ALL
+    SELECT q.src_ip, NULL, q.name, q.ts, q.ts, NULL, NULL, q.ref, CASE WHEN q.ref LIKE 'dns_log%' THEN 3 ELSE 2 END, 'dns'
+    FROM v_dns_query q
+    WHERE q.ts BETWEEN $since AND $until AND q.rrtype IN ('A', 'AAAA', 'HTTPS')
+      -- What a resolver asks for others is not its own doing.
+      AND NOT EXISTS (SELECT 1 FROM v_dns_query r WHERE r.resolver = q.src_ip)
+),
+known AS (
+    SELECT c.*, h.class, h.company, h.service, h.entry_id, h.purposes, h.grade, h.breakage,
+           (hour(c.ts + to_seconds($utc_offset_s)) >= $night_from_h OR hour(c.ts + to_seconds($utc_offset_s)) < $night_to_h) AS night,
+           epoch(c.ts - lag(c.ts) OVER (PARTITION BY c.src_ip, c.name, c.kind, h.class ORDER BY c.ts)) AS gap_s
+    FROM contact c JOIN name_hit h USING (name)
+    -- How a device gets around the home's DNS is looked at elsewhere, with more than the name.
+    WHERE h.class <> 'doh_bypass'
+),
+-- The steadiest rhythm among the names of the service.
+rhythm AS (
+    SELECT src_ip, class, entry_id, name, kind, median(gap_s) AS period_s,
+           mad(gap_s) / nullif(median(gap_s), 0) AS jitter
+    FROM known WHERE gap_s > 0.5 GROUP BY ALL HAVING count(*) >= $min_periodic
+),
+steady AS (
+    SELECT src_ip, class, entry_id, arg_min(period_s, jitter) AS period_s, min(jitter) AS jitter
+    FROM rhythm WHERE jitter <= $max_jitter GROUP BY ALL
+),
+who AS (
+    SELECT a.ip, any_value(d.kind) AS device_kind
+    FROM v_device_address a JOIN device d USING (device_id) WHERE a.valid_to = TIMESTAMP '9999-12-31' GROUP BY a.ip
+),
+summed AS (
+    SELECT src_ip, class, company, service, any_value(entry_id) AS entry_id, any_value(purposes) AS purposes,
+           min(grade) AS grade, max(breakage) AS breakage,
+           count(*) FILTER (kind = 1) AS connections,
+           greatest(count(*) FILTER (kind = 2), count(*) FILTER (kind = 3)) AS lookups,
+           sum(up) AS bytes_up, sum(down) AS bytes_down,
+           count(*) FILTER (night) / count(*) AS night_share,
+           count(DISTINCT date_trunc('hour', ts)) AS active_hours,
+           list_distinct(list(via)) AS via, min(ts) AS first_seen, max(end_ts) AS last_seen,
+           min(name, 20) AS names, min(dest_ip, 10) AS ips, min(ref, 60) AS refs
+    FROM known GROUP BY ALL
+)
+SELECT s.class || '>' || s.company || '>' || s.service AS key, s.src_ip, s.class,
+       list_distinct(s.names || coalesce(s.ips, [])) AS peers, s.first_seen, s.last_seen,
+       CASE WHEN s.connections > 0 THEN s.connections ELSE s.lookups END AS count,
+       CASE WHEN s.class IN ('acr', 'biometric_api') AND list_contains($proven, s.grade) THEN 'medium'
+            WHEN s.class IN ('llm_api', 'ai_media_api', 'biometric_api') AND list_contains($things, w.device_kind) THEN 'medium'
+            WHEN s.class IN ('llm_api', 'ai_media_api', 'ad_tracking', 'os_telemetry', 'iot_telemetry') THEN 'informational'
+            ELSE 'low' END AS level,
+       s.company || ': ' || s.service AS title,
+       {company: s.company, service: s.service, entry: s.entry_id, purposes: s.purposes, grade: s.grade, breakage: s.breakage,
+        contacts: CASE WHEN s.connections > 0 THEN s.connections ELSE s.lookups END, connections: s.connections,
+        lookups: s.lookups, bytes_up: s.bytes_up::BIGINT, bytes_down: s.bytes_down::BIGINT,
+        night_share: round(s.night_share, 2), active_hours: s.active_hours, seen_by: list_sort(s.via), device_kind: w.device_kind,
+        period_s: round(t.period_s, 1), jitter_share: round(t.jitter, 3)} AS facts,
+       s.refs AS evidence
+FROM summed s
+LEFT JOIN steady t ON t.src_ip = s.src_ip AND t.class = s.class AND t.entry_id = s.entry_id
+LEFT JOIN who w ON w.ip = s.src_ip
