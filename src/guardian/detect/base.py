@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from guardian.model.finding import Finding, FindingClass, Level
@@ -22,6 +23,12 @@ class Window:
 
     since: datetime
     until: datetime
+
+
+def utc_offset_s(moment: datetime) -> int:
+    """Return how many seconds the home's clock (this machine's) was ahead of UTC then."""
+    local = moment.replace(tzinfo=UTC).astimezone()
+    return int((local.utcoffset() or timedelta()).total_seconds())
 
 
 class Detector(Protocol):
@@ -81,7 +88,11 @@ class SqlDetector:
     def bound(self, window: Window, settings: Settings) -> dict[str, Any]:
         """Return what the query binds: the window, and parameters with their overrides."""
         override = settings.parameters.get(self.name, {})
-        values: dict[str, Any] = {"since": window.since, "until": window.until}
+        values: dict[str, Any] = {
+            "since": window.since,
+            "until": window.until,
+            "utc_offset_s": utc_offset_s(window.until),
+        }
         for name, parameter in self.rule.parameters.items():
             values[name] = override.get(name, parameter.default)
         return {name: value for name, value in values.items() if name in self.rule.used}

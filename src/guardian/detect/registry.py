@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from guardian.detect import devices
+from guardian.detect import devices, surveillance
 from guardian.detect.cidr import CidrDetector
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PREPARE: dict[str, Callable[[Store, Settings, datetime], object]] = {
     "devices": lambda store, settings, now: devices.update(store, settings.devices, now),
+    "catalogue": lambda store, _settings, now: surveillance.annotate(store, now=now),
 }
 """What is brought up to date before detectors run, in this order."""
 

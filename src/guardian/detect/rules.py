@@ -14,7 +14,8 @@ The head is YAML in ``--`` lines; what follows is one query. Its columns are fix
 ``class``      optional: overrides the class of the head
 =============  ==========================================================
 
-A query may use ``$since`` and ``$until`` (the window), and its own parameters.
+A query may use ``$since`` and ``$until`` (the window), ``$utc_offset_s`` (the home's clock
+less UTC, in seconds), and its own parameters.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ STATUSES = ("experimental", "test", "stable")
 """Sigma's words for how far a rule can be trusted."""
 
 _PARAMETER = re.compile(r"\$([a-z_][a-z0-9_]*)")
-_WINDOW = frozenset({"since", "until"})
+_WINDOW = frozenset({"since", "until", "utc_offset_s"})
 
 
 class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
