@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from guardian.collect.base import Collector
+    from guardian.collect.suricata_live import Sensor
     from guardian.config import Config
     from guardian.store import Store
 
@@ -47,6 +48,7 @@ RESPOND_EVERY_S = 1.0
 """How often ends are looked for when nobody answered."""
 NIGHTLY_EVERY_S = 20.0
 HEARTBEAT_EVERY_S = 10.0
+SENSOR_EVERY_S = 2.0
 
 
 class Daemon:
@@ -58,11 +60,13 @@ class Daemon:
         config: Config,
         collectors: Sequence[Collector],
         *,
+        sensors: Sequence[Sensor] = (),
         clock: Callable[[], datetime] | None = None,
     ) -> None:
         self._store = store
         self._config = config
         self._collectors = collectors
+        self._sensors = sensors
         self._clock = clock
         self._read_at: dict[str, datetime] = {}
         self._halt = threading.Event()
@@ -95,6 +99,8 @@ class Daemon:
         for task in tasks:
             task.cancel()
         answering.close()
+        for sensor in self._sensors:
+            await asyncio.to_thread(sensor.stop)
         await asyncio.gather(page, *tasks, return_exceptions=True)
         with contextlib.suppress(FileNotFoundError):
             (self._data() / rpc.SOCKET_NAME).unlink()
@@ -106,6 +112,7 @@ class Daemon:
         ]
         return [
             *collecting,
+            *(self._kept(f"suricata {each.interface}", self._tend(each)) for each in self._sensors),
             self._kept("judge", self._judge),
             self._kept("respond", self._respond),
             self._kept("explain", self._explain),
@@ -130,6 +137,13 @@ class Daemon:
                 self._fresh.set()
             else:
                 await asyncio.sleep(POLL_S)
+
+        return once
+
+    def _tend(self, sensor: Sensor) -> Callable[[], Coroutine[None, None, None]]:
+        async def once() -> None:
+            await asyncio.to_thread(sensor.tend)
+            await asyncio.sleep(SENSOR_EVERY_S)
 
         return once
 

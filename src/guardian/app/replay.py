@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from guardian import detect, respond, triage
-from guardian.collect import kinds, registry
+from guardian.collect import kinds, registry, suricata
 from guardian.collect.reader import drain
-from guardian.collect.suricata import make_eve
 from guardian.collect.wire import PcapSightings
 from guardian.errors import ComponentAbsentError, GuardianError, InputError
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from guardian.store import Store
 
 CAPTURE = "pcap"
+POLL_S = 0.05
 
 
 @dataclass(slots=True, kw_only=True)
@@ -146,17 +146,37 @@ def _read(store: Store, config: Config, path: Path, progress: Callable[[str], No
 
 
 def _read_capture(store: Store, config: Config, path: Path, report: InputReport) -> None:
-    _drain(store, PcapSightings(path), report)
-    sighted = report.events
+    """Collect what Suricata writes while it still reads the capture."""
     with tempfile.TemporaryDirectory(prefix="guardian-") as folder:
-        eve = make_eve(path, Path(folder), config.collect)
-        _drain(store, registry.KINDS["eve"](eve), report)
-    report.events = max(report.events - sighted, 0) or report.events
+        run = suricata.start(path, Path(folder), config.collect)
+        eve = registry.KINDS["eve"](run.eve)
+        try:
+            _drain(store, PcapSightings(path), report, counted=False)
+            while not run.done:
+                if run.eve.exists():
+                    _drain(store, eve, report, final=False)
+                time.sleep(POLL_S)
+        finally:
+            if not run.done:
+                run.stop()
+        problem = run.finish()
+        if run.eve.exists():
+            _drain(store, eve, report)
+        if problem:
+            report.error, report.exit_code = problem, InputError.exit_code
 
 
-def _drain(store: Store, collector: Collector, report: InputReport) -> None:
-    progress = drain(store, collector, final=True)
-    report.events += progress.events
+def _drain(
+    store: Store,
+    collector: Collector,
+    report: InputReport,
+    *,
+    final: bool = True,
+    counted: bool = True,
+) -> None:
+    progress = drain(store, collector, final=final)
+    if counted:
+        report.events += progress.events
     report.rejected += progress.rejected
     if progress.error:
         report.error = progress.error

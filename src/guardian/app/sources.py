@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from guardian.collect import kinds, registry
+from guardian.collect.suricata_live import Sensor
 from guardian.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -14,6 +15,14 @@ if TYPE_CHECKING:
     from guardian.config import Config
 
 
+def sensors(config: Config) -> list[Sensor]:
+    """Return a Suricata for each mirrored port."""
+    return [
+        Sensor(interface, config.data / "suricata" / interface, config.collect)
+        for interface in config.sources.interfaces
+    ]
+
+
 def collectors(config: Config) -> list[Collector]:
     """Return a collector for each source; a file that will only grow later is fine.
 
@@ -21,6 +30,7 @@ def collectors(config: Config) -> list[Collector]:
         ConfigError: the same source twice, or a log of unknown kind.
     """
     named: list[tuple[str, Path]] = [
+        *(("eve", sensor.eve) for sensor in sensors(config)),
         *(("eve", path) for path in config.sources.eve),
         *(("pihole-log", path) for path in config.sources.pihole_log),
         *(("pihole-db", path) for path in config.sources.pihole_db),

@@ -13,7 +13,7 @@ from guardian.app import demo as demonstration
 from guardian.app.daemon import Daemon
 from guardian.app.replay import replay as replay_inputs
 from guardian.app.session import opened
-from guardian.app.sources import collectors
+from guardian.app.sources import collectors, sensors
 from guardian.cli.common import config_of
 from guardian.cli.output import say, write_json
 
@@ -51,7 +51,8 @@ def run(options: argparse.Namespace) -> int:
         sources=_sources(config.sources, options),
     )
     with opened(config) as store:
-        asyncio.run(Daemon(store, config, collectors(config)).run(ready=_ready))
+        daemon = Daemon(store, config, collectors(config), sensors=sensors(config))
+        asyncio.run(daemon.run(ready=_ready))
     return 0
 
 

@@ -117,9 +117,12 @@ def _readable(capture: Path, folder: Path) -> Path:
         if not compressed.is_compressed(capture):
             return capture.absolute()
         plain = folder / "capture.pcap"
-        with compressed.open_plain(capture) as source, plain.open("wb") as target:
-            with contextlib.suppress(*compressed.BROKEN_STREAM):
-                shutil.copyfileobj(source, target, 1 << 20)
+        with (
+            compressed.open_plain(capture) as source,
+            plain.open("wb") as target,
+            contextlib.suppress(*compressed.BROKEN_STREAM),
+        ):
+            shutil.copyfileobj(source, target, 1 << 20)
     except OSError as error:
         msg = f"{capture}: cannot be read: {error.strerror or error}"
         raise CollectorError(msg) from error

@@ -76,8 +76,7 @@ def write(folder: Path, program: Program, settings: Settings, *, capture: str = 
 
     ``capture`` is the YAML of a live capture (``af-packet`` …), empty for a replay.
     """
-    rules = folder / "guardian.rules"
-    rules.write_text(_rules(settings.suricata_rules), encoding="utf-8")
+    rules = write_rules(folder, settings)
     shipped = resources.path("appliance/suricata")
     memory = max(settings.suricata_memory_mb, 64)
     ja4 = program.major >= 8 or program.version.startswith("7.")
@@ -102,6 +101,15 @@ def write(folder: Path, program: Program, settings: Settings, *, capture: str = 
         text = text.replace(f"@{name}@", value)
     target = folder / "suricata.yaml"
     target.write_text(text, encoding="utf-8")
+    return target
+
+
+def write_rules(folder: Path, settings: Settings) -> Path:
+    """Write Guardian's own and the keeper's signatures into one file, put in place at once."""
+    target = folder / "guardian.rules"
+    partial = folder / ".guardian.rules.part"
+    partial.write_text(_rules(settings.suricata_rules), encoding="utf-8")
+    partial.replace(target)
     return target
 
 
