@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from guardian.collect import compressed, text_log, zeek
+from guardian.collect import compressed, pihole_db, text_log, zeek
 from guardian.errors import InputError, UnknownFormatError
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def is_eve(_path: Path, head: bytes) -> bool:
 SNIFFERS: list[tuple[str, Sniffer]] = [
     ("pcap", is_capture),
     ("eve", is_eve),
+    ("pihole-db", pihole_db.is_pihole_db),
     ("zeek", zeek.is_zeek),
     *text_log.sniffers(),  # the formats in parsers/
 ]

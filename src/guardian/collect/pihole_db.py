@@ -1,0 +1,318 @@
+"""Collect queries and neighbours from Pi-hole's long-term database, pihole-FTL.db.
+
+FTL writes it once a minute and may rewrite a row when a late answer changes it, so the
+last minute before the bookmark is read again and replaces what changed. A database that
+was replaced (its ids begin anew) is read on by time. Schemas 1 to 21 are known: before
+10 one table held the names themselves, since then they are in tables of their own.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from guardian.collect import columns
+from guardian.collect.pihole_words import KEY, RCODES, REPLIES, STATUS, STATUSES, TYPES
+from guardian.errors import CollectorError
+from guardian.model.batch import Batch, Reject, SourceInfo
+from guardian.store.foreign import open_sqlite
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from guardian.store.foreign import SqliteReader
+
+OVERLAP_S = 60
+"""How far before the bookmark rows are read again: FTL's DBinterval, so that each row
+that a flush can still change is seen once more."""
+
+CHUNK_ROWS = 100_000
+"""How many ids are read and committed at once: some 25 MB of columns."""
+
+PARTS = 2
+"""How many queries share a chunk, so that one reads while the other is converted."""
+
+_MAX_US = 253_402_300_799_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PiholeDbCollector:
+    """Read pihole-FTL.db: ``dns_log`` rows, and ``sighting`` rows of its network table."""
+
+    path: Path
+    name: str | None = None
+
+    @property
+    def source(self) -> SourceInfo:
+        """The database by its path."""
+        where = str(self.path.absolute())
+        name = self.name or f"pihole-db:{where}"
+        return SourceInfo(name=name, kind="pihole-db", path=where)
+
+    def batches(
+        self, bookmark: Mapping[str, object] | None, *, final: bool = False
+    ) -> Iterator[Batch]:
+        """Yield new rows by id, and again those of the last minute that changed.
+
+        Raises:
+            CollectorError: the database cannot be read, or is not Pi-hole's.
+        """
+        mark = _Mark.of(bookmark)
+        state = self._file_state()
+        if state == mark.state and not final:
+            return
+        with open_sqlite(self.path) as reader:
+            query = _query(reader, self.path)
+            start, newest = _limits(reader, query.table, mark)
+            sightings = _sightings(reader, mark.seen_s)
+            for first, frame in _chunks(reader, query, start, newest):
+                batch = _batch(frame, mark, again=first <= mark.id, state=state)
+                mark = _Mark.of(batch.bookmark)
+                yield batch
+        if sightings.height:
+            seen = int(sightings["seen_s"].max())  # type: ignore[arg-type]  # a column of integers
+            mark = replace(mark, seen_s=seen, state=state)
+            tables = {"sighting": columns.to_arrow(sightings.drop("seen_s"))}
+            yield Batch(tables=tables, bookmark=mark.as_json(), events=sightings.height)
+
+    def _file_state(self) -> list[int]:
+        """Return what changes when FTL writes: sizes and times of the file and its log."""
+        state: list[int] = []
+        for file in (self.path, self.path.with_name(f"{self.path.name}-wal")):
+            try:
+                status = file.stat()
+            except OSError as error:
+                if file == self.path:
+                    msg = f"cannot read {self.path}: {error.strerror}"
+                    raise CollectorError(msg) from error
+                continue
+            state += [status.st_ino, status.st_size, status.st_mtime_ns]
+        return state
+
+
+def is_pihole_db(path: Path, head: bytes) -> bool:
+    """Tell FTL's database by its tables."""
+    if not head.startswith(b"SQLite format 3\x00"):
+        return False
+    try:
+        with closing(sqlite3.connect(f"file:{path.absolute()}?mode=ro", uri=True)) as db:
+            found = db.execute(
+                "SELECT count(*) FROM sqlite_master WHERE name IN ('queries', 'ftl')"
+            ).fetchone()
+    except sqlite3.Error:
+        return False
+    return bool(found[0] == 2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Mark:
+    """How far the database was read: last id and its time, and the last sighting."""
+
+    id: int = -1
+    ts_us: int = 0
+    seen_s: int = -1
+    state: list[int] | None = None
+
+    @classmethod
+    def of(cls, bookmark: Mapping[str, object] | None) -> _Mark:
+        if not bookmark:
+            return cls()
+        number, stamp, seen, state = (bookmark[k] for k in ("id", "ts_us", "seen_s", "state"))
+        return cls(
+            id=int(str(number)),
+            ts_us=int(str(stamp)),
+            seen_s=int(str(seen)),
+            state=list(state) if isinstance(state, list) else None,
+        )
+
+    def as_json(self) -> dict[str, object]:
+        return {"id": self.id, "ts_us": self.ts_us, "seen_s": self.seen_s, "state": self.state}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Query:
+    """How this schema's queries are read: the table and the text of the select."""
+
+    table: str
+    select: str
+
+
+def _query(reader: SqliteReader, path: Path) -> _Query:
+    table = "query_storage"
+    have = reader.columns(table)
+    if not have:
+        table = "queries"
+        have = reader.columns(table)
+    if not {"id", "timestamp", "type", "status", "domain", "client"} <= have:
+        msg = f"{path} is not Pi-hole's database: it has no table of queries"
+        raise CollectorError(msg)
+    linked = table == "query_storage"
+    name = "c.name" if linked and "name" in reader.columns("client_by_id") else "NULL"
+    parts = [
+        "q.id AS id",
+        "CAST(q.timestamp * 1000000 AS INTEGER) AS ts",
+        "q.type AS type",
+        "q.status AS status",
+        f"{_named('domain', 'd.domain', linked=linked)} AS domain",
+        f"{_named('client', 'c.ip', linked=linked)} AS client",
+        f"{name} AS client_name",
+        f"{_named('forward', 'f.forward', linked=linked)} AS forward",
+        f"{'q.reply_type' if 'reply_type' in have else 'NULL'} AS reply_type",
+        f"{'q.reply_time' if 'reply_time' in have else 'NULL'} AS reply_time",
+    ]
+    joins = (
+        " LEFT JOIN domain_by_id d ON d.id = q.domain"
+        " LEFT JOIN client_by_id c ON c.id = q.client"
+        " LEFT JOIN forward_by_id f ON f.id = q.forward"
+        if linked
+        else ""
+    )
+    return _Query(table=table, select=f"SELECT {', '.join(parts)} FROM {table} q{joins}")
+
+
+def _named(column: str, joined: str, *, linked: bool) -> str:
+    """Return the text of a column that holds an id, or (also in new schemas) the text itself."""
+    if not linked:
+        return f"q.{column}"
+    return f"CASE typeof(q.{column}) WHEN 'integer' THEN {joined} ELSE q.{column} END"
+
+
+def _limits(reader: SqliteReader, table: str, mark: _Mark) -> tuple[int, int]:
+    """Return the first id to read and the last that is there."""
+    edge = reader.rows(f"SELECT min(id) AS first, max(id) AS last FROM {table}")[0]
+    if edge["last"] is None:
+        return 0, -1
+    if mark.id < 0:
+        return int(edge["first"]), int(edge["last"])
+    since_s = mark.ts_us / 1_000_000 - OVERLAP_S
+    again = reader.rows(f"SELECT min(id) AS id FROM {table} WHERE timestamp >= {since_s:.6f}")
+    first = again[0]["id"]
+    known = reader.rows(
+        f"SELECT CAST(timestamp * 1000000 AS INTEGER) AS ts FROM {table} WHERE id = {mark.id}"
+    )
+    if known and int(known[0]["ts"]) == mark.ts_us:
+        start = mark.id + 1 if first is None else min(int(first), mark.id + 1)
+        return start, int(edge["last"])
+    # Another database under the same name: what is younger than the last row read is new.
+    return (0, -1) if first is None else (int(first), int(edge["last"]))
+
+
+_COLUMNS = f"""
+SELECT
+    TRY_CAST(id AS BIGINT)                                              AS foreign_id,
+    TRY_CAST(ts AS BIGINT)                                              AS ts_us,
+    client                                                              AS src_ip,
+    nullif(client_name, '')                                             AS client_name,
+    domain                                                              AS rrname,
+    coalesce(
+        ({[kind or "" for kind in TYPES]!r})[TRY_CAST(type AS INTEGER) + 1],
+        'TYPE' || (TRY_CAST(type AS INTEGER) - 100)
+    )                                                                   AS rrtype,
+    ({list(STATUS)!r})[TRY_CAST(status AS INTEGER) + 1]                 AS status_detail,
+    ({[STATUSES[word] for word in STATUS]!r})[TRY_CAST(status AS INTEGER) + 1] AS status,
+    nullif(({[RCODES.get(word, "") for word in REPLIES]!r})[TRY_CAST(reply_type AS INTEGER) + 1],
+        '')                                                             AS rcode,
+    nullif(forward, '')                                                 AS upstream,
+    TRY_CAST(reply_time AS DOUBLE) * 1000.0                             AS reply_ms
+FROM rows
+"""
+
+
+def _chunks(
+    reader: SqliteReader, query: _Query, start: int, newest: int
+) -> Iterator[tuple[int, pl.DataFrame]]:
+    """Yield the chunks with their first id; the next is read while the last is committed."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pihole-db") as ahead:
+        waiting = None
+        for at in range(start, newest + 1, CHUNK_ROWS):
+            found = waiting or ahead.submit(_chunk, reader, query, at, _end(at, newest))
+            frame = found.result()
+            after = at + CHUNK_ROWS
+            waiting = (
+                ahead.submit(_chunk, reader, query, after, _end(after, newest))
+                if after <= newest
+                else None
+            )
+            yield at, frame
+
+
+def _end(start: int, newest: int) -> int:
+    return min(start + CHUNK_ROWS, newest + 1)
+
+
+def _chunk(reader: SqliteReader, query: _Query, start: int, end: int) -> pl.DataFrame:
+    """Return the rows of the ids from ``start`` to before ``end``, in order."""
+    step = max(1, -(-(end - start) // PARTS))
+    edges = range(start, end, step)
+    parts = {
+        f"part{n}": f"{query.select} WHERE q.id >= {low} AND q.id < {min(low + step, end)}"
+        for n, low in enumerate(edges)
+    }
+    union = " UNION ALL ".join(f"SELECT * FROM {name}" for name in parts)
+    sql = _COLUMNS.replace("FROM rows", f"FROM ({union})")
+    frame = pl.from_arrow(reader.arrow(sql, parts))
+    assert isinstance(frame, pl.DataFrame)
+    return frame.sort("foreign_id")
+
+
+def _batch(frame: pl.DataFrame, mark: _Mark, *, again: bool, state: list[int]) -> Batch:
+    stamp = pl.col("ts_us")
+    good = frame.with_columns(
+        columns.address_column(frame["src_ip"]),
+        pl.col("rrname").str.to_lowercase().str.strip_suffix(".").str.slice(0, 1024),
+        pl.when(stamp.is_between(0, _MAX_US)).then(stamp.cast(pl.Datetime("us"))).alias("ts"),
+        (pl.col("status") == "blocked").fill_null(value=False).alias("blocked"),
+        pl.col("status").fill_null("unknown"),
+    ).drop_nulls(["ts", "src_ip", "rrname"])
+    rejects: tuple[Reject, ...] = ()
+    lost = frame.height - good.height
+    if lost:
+        reason = "a query without time, client or name"
+        bad = frame.join(good.select("foreign_id"), on="foreign_id", how="anti")
+        rejects = (Reject(reason=reason, place=f"id {bad['foreign_id'].to_list()[0]}", count=lost),)
+    last = good.tail(1)
+    new = good.filter(stamp > mark.ts_us).height if again else good.height
+    after = _Mark(
+        id=int(last["foreign_id"][0]) if last.height else mark.id,
+        ts_us=int(last["ts_us"][0]) if last.height else mark.ts_us,
+        seen_s=mark.seen_s,
+        state=state,
+    )
+    return Batch(
+        tables={"dns_log": columns.to_arrow(good.drop("ts_us"))},
+        bookmark=after.as_json(),
+        rejects=rejects,
+        events=new,
+        replace={"dns_log": KEY} if again else {},
+    )
+
+
+def _sightings(reader: SqliteReader, since_s: int) -> pl.DataFrame:
+    """Return the addresses that FTL saw in the neighbour table since the last time."""
+    schema = {"seen_s": pl.Int64, "mac": pl.String, "ip": pl.String, "name": pl.String,
+              "detail": pl.String}  # fmt: skip
+    have = reader.columns("network_addresses")
+    if not have or not reader.columns("network"):
+        return pl.DataFrame(schema=schema)
+    rows = reader.rows(
+        "SELECT CAST(a.lastSeen AS INTEGER) AS seen_s, n.hwaddr AS mac, a.ip AS ip, "
+        f"{'a.name' if 'name' in have else 'NULL'} AS name, "
+        "json_object('interface', n.interface) AS detail "
+        "FROM network_addresses a JOIN network n ON n.id = a.network_id "
+        f"WHERE a.lastSeen > {since_s} ORDER BY a.lastSeen LIMIT 100000"
+    )
+    found = [row | {"seen_s": int(row["seen_s"] or 0)} for row in rows]
+    frame = pl.DataFrame(found, schema=schema, orient="row")
+    return frame.with_columns(
+        pl.lit("neighbour").alias("method"),
+        columns.seconds(pl.col("seen_s")).alias("ts"),
+        columns.mac_column(frame["mac"]),  # FTL writes ip-<address> where it knows no MAC
+        columns.address_column(frame["ip"]),
+        pl.when(pl.col("name") != "").then(pl.col("name")),
+    ).drop_nulls(["ts", "ip"])
