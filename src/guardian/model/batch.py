@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     import pyarrow as pa
 
@@ -27,6 +28,26 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Derived:
+    """Rows that the store works out itself from what was read, without Python objects.
+
+    ``lines`` has the columns ``line`` (text) and ``n``, which numbers the rows of the
+    whole batch from 0. ``columns`` maps a column of the table to a SQL expression over
+    ``source``; ``source`` is a SELECT FROM ``incoming`` that keeps ``n``. All SQL is a
+    constant of the collector: nothing that was read is ever part of it.
+    """
+
+    lines: pa.Table
+    source: str
+    columns: Mapping[str, str]
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows these lines give."""
+        return int(self.lines.num_rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """Typed columns by table name, committed together with the bookmark.
 
@@ -38,6 +59,9 @@ class Batch:
     ``replace`` names, by table, the columns that tell a row of this source: a row
     that says the same again is left as it is, one that says something else takes
     the place of the row with the same values there. ``ts`` is always one of them.
+
+    ``derived`` holds rows by table like ``tables``, for sources so large that Python
+    objects would be too slow; ``newest`` is then the latest time in them.
     """
 
     tables: Mapping[str, pa.Table]
@@ -45,6 +69,8 @@ class Batch:
     rejects: tuple[Reject, ...] = ()
     events: int = 0
     replace: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    derived: Mapping[str, Derived] = field(default_factory=dict)
+    newest: datetime | None = None
 
     @property
     def rejected(self) -> int:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pyarrow as pa
 
-    from guardian.model.batch import Batch, Reject, SourceInfo
+    from guardian.model.batch import Batch, Derived, Reject, SourceInfo
     from guardian.store.connection import Store, Transaction
 
 QUARANTINE_SAMPLES = 200
@@ -54,6 +56,16 @@ def note_state(store: Store, source_id: int, error: str | None) -> None:
         )
 
 
+def note_read(store: Store, read_at: Mapping[str, datetime]) -> None:
+    """Note when each source, by name, was last read to its end."""
+    if read_at:
+        with store.transaction() as tx:
+            tx.many(
+                "UPDATE source SET last_read = ? WHERE name = ?",
+                [(moment, name) for name, moment in read_at.items()],
+            )
+
+
 def commit(store: Store, source_id: int, batch: Batch) -> None:
     """Write the batch's rows, its refusals and its bookmark: all of it, or nothing.
 
@@ -61,8 +73,9 @@ def commit(store: Store, source_id: int, batch: Batch) -> None:
         StoreFullError: there is no room; the bookmark stands where it was.
     """
     store.require_room()
-    newest: list[datetime] = []
+    newest: list[datetime] = [] if batch.newest is None else [batch.newest]
     with store.transaction() as tx:
+        _derive(tx, batch.derived, source_id)
         for table, columns in batch.tables.items():
             if columns.num_rows:
                 newest.append(pc.max(columns["ts"]).as_py())
@@ -115,6 +128,24 @@ def _changed(
                 limits,
             )
     return rows
+
+
+def _derive(tx: Transaction, derived: Mapping[str, Derived], source_id: int) -> None:
+    """Let DuckDB make rows from lines; a row's id follows from the line's number."""
+    if not derived:
+        return
+    first = int(tx.value("SELECT next_id FROM row_counter"))
+    used = 0
+    for table, rows in derived.items():
+        names = ", ".join(f'"{name}"' for name in rows.columns)
+        values = ", ".join(rows.columns.values())
+        with tx.registered("incoming", rows.lines):
+            tx.execute(
+                f"INSERT INTO {table} (id, source_id, {names}) "
+                f"SELECT n + {first}, {source_id}, {values} FROM ({rows.source})"
+            )
+        used = max(used, pc.max(rows.lines["n"]).as_py() + 1)
+    tx.execute("UPDATE row_counter SET next_id = ?", [first + used])
 
 
 def append(tx: Transaction, table: str, columns: pa.Table, source_id: int) -> None:

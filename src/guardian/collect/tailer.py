@@ -1,0 +1,353 @@
+"""Follow a log that grows, is rotated by rename or copytruncate, and compressed later.
+
+A log file is known by its first line (and its inode, where two begin alike), never by
+its name: the copy that ``copytruncate`` leaves, a renamed or a compressed file is then
+still the file that was read, and its rest is read before the one that took its place.
+
+What this guarantees: every whole line is yielded exactly once, in order, over any
+sequence of append, rename, compression and restart, as long as a rotated file stays
+until it was read. ``copytruncate`` itself loses what is written between its copy and
+its truncation, and nobody can say so afterwards; what was read before is not repeated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from guardian.collect import compressed
+from guardian.errors import CollectorError
+from guardian.model.batch import Reject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+HEAD_BYTES = 4096
+"""How much of a first line identifies a file."""
+
+MAX_ROTATED = 400
+"""How many rotated files beside a log are looked at, the newest; more are never opened."""
+
+READ_BYTES = 8 << 20
+"""Size of one read; a batch is made of several."""
+
+
+_STAMP = r"[.-][0-9][0-9T:_.-]*"  # what logrotate and Suricata put into a rotated name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """How far a log was read.
+
+    ``offset`` counts plain bytes of the file whose first line has the digest ``head``;
+    ``skipping`` says that it lies within a line that is too long to keep.
+    ``mtime_ns`` is when that file was last written, as far as we know.
+    """
+
+    head: str
+    inode: int
+    offset: int
+    mtime_ns: int = 0
+    skipping: bool = False
+
+    def as_json(self) -> dict[str, object]:
+        """Return the mark as a bookmark."""
+        return {
+            "head": self.head,
+            "inode": self.inode,
+            "offset": self.offset,
+            "mtime_ns": self.mtime_ns,
+            "skipping": self.skipping,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, object] | None) -> Mark | None:
+        """Return the mark of a bookmark, or None when it has none."""
+        if not value or not isinstance(value.get("head"), str):
+            return None
+
+        def number(key: str) -> int:
+            found = value.get(key)
+            return found if isinstance(found, int) else 0
+
+        return cls(
+            head=str(value["head"]),
+            inode=number("inode"),
+            offset=number("offset"),
+            mtime_ns=number("mtime_ns"),
+            skipping=bool(value.get("skipping")),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """Whole lines, at which byte of which file they began, and the mark behind them."""
+
+    file: str
+    start: int
+    data: bytes
+    mark: Mark
+    rejects: tuple[Reject, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """A file with something to read: from where, and whether it will grow."""
+
+    path: Path
+    head: str
+    inode: int
+    mtime_ns: int
+    offset: int
+    skipping: bool
+    final: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tailer:
+    """Read one log, its rotated files included."""
+
+    path: Path
+    max_line_bytes: int = 4 << 20
+    chunk_bytes: int = 32 << 20
+
+    def unread(self, mark: Mark | None, *, final: bool = False) -> Iterator[Chunk]:
+        """Yield what is after ``mark``, oldest first; without one, the current file.
+
+        Raises:
+            CollectorError: a file cannot be read, or not further; what was readable
+                has been yielded before.
+        """
+        errors: list[str] = []  # a broken rotated file does not keep us from its successors
+        try:
+            for part in list(self._parts(mark, final=final)):
+                if not _is_still(part):
+                    return  # renamed under our hands: the next call finds it again
+                yield from self._chunks(part, errors)
+        except OSError as error:
+            msg = f"cannot read {error.filename or self.path}: {error.strerror or error}"
+            raise CollectorError(msg) from error
+        if errors:
+            raise CollectorError("; ".join(errors))
+
+    def _parts(self, mark: Mark | None, *, final: bool) -> Iterator[_Part]:
+        current = _look(self.path, final=final)
+        if mark is None:
+            if current is None and not self.path.exists():
+                msg = f"{self.path}: no such file"
+                raise CollectorError(msg)
+            if current is not None:
+                yield current.part(None, final=final)
+            return
+        if current is not None and current.continues(mark) and not self._replaced(current, mark):
+            yield current.part(mark, final=final)
+            return
+        for seen in self._rotated(mark):
+            own = mark if seen.head == mark.head else None
+            # A renamed file may still be written to until its successor has a line.
+            yield seen.part(own, final=final or current is not None or seen.packed)
+        if current is not None:
+            yield current.part(None, final=final)
+
+    def _replaced(self, current: _Seen, mark: Mark) -> bool:
+        """Tell whether the file of the mark was renamed and another begins just like it."""
+        return current.inode != mark.inode and any(
+            seen.inode == mark.inode for seen in self._rotated(mark)
+        )
+
+    def _rotated(self, mark: Mark) -> list[_Seen]:
+        """Return the rotated files not wholly read, oldest first, each content once."""
+        name, stem, suffix = map(re.escape, (self.path.name, self.path.stem, self.path.suffix))
+        rotated = re.compile(f"(?:{name}{_STAMP}|{stem}{_STAMP}{suffix})(?:[.](?:gz|zst))?")
+        siblings = sorted(
+            (
+                path
+                for path in self.path.parent.iterdir()
+                if rotated.fullmatch(path.name) and path != self.path and path.is_file()
+            ),
+            key=_mtime,
+        )
+        found: dict[str, _Seen] = {}
+        for path in siblings[-MAX_ROTATED:]:
+            seen = _look(path, final=True)
+            if seen is not None and (seen.head not in found or found[seen.head].packed):
+                found[seen.head] = seen
+        own = found.get(mark.head)
+        since = own.mtime_ns if own else mark.mtime_ns
+        return [
+            seen
+            for head, seen in sorted(found.items(), key=lambda item: item[1].order(mark.head))
+            if head == mark.head or seen.mtime_ns > since
+        ]
+
+    def _chunks(self, part: _Part, errors: list[str]) -> Iterator[Chunk]:
+        with compressed.open_plain(part.path) as file:
+            reader = _LineReader(
+                part=part, file=file, limit=self.max_line_bytes, chunk_bytes=self.chunk_bytes
+            )
+            yield from reader.chunks()
+            if reader.error:
+                errors.append(reader.error)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """A file that begins with a whole line (or will not grow)."""
+
+    path: Path
+    head: str
+    inode: int
+    size: int
+    mtime_ns: int
+    packed: bool
+
+    def continues(self, mark: Mark) -> bool:
+        """Tell whether this is the file of the mark, not cut since."""
+        return self.head == mark.head and (self.packed or self.size >= mark.offset)
+
+    def order(self, first_head: str) -> tuple[bool, int, str]:
+        """Return the key that puts the file of the mark first and the rest by age."""
+        return (self.head != first_head, self.mtime_ns, str(self.path))
+
+    def part(self, mark: Mark | None, *, final: bool) -> _Part:
+        """Return what there is to read from the mark, or all of it."""
+        return _Part(
+            path=self.path,
+            head=self.head,
+            inode=self.inode,
+            mtime_ns=self.mtime_ns,
+            offset=mark.offset if mark else 0,
+            skipping=mark.skipping if mark else False,
+            final=final,
+        )
+
+
+class _LineReader:
+    """Cut a file into chunks of whole lines, within bounds of memory."""
+
+    def __init__(self, *, part: _Part, file: BinaryIO, limit: int, chunk_bytes: int) -> None:
+        self._part = part
+        self._file = file
+        self._limit = limit
+        self._chunk_bytes = max(chunk_bytes, limit + 1)
+        self._offset = part.offset
+        self._skipping = part.skipping
+        self._rejects: list[Reject] = []
+        self.error: str | None = None
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield chunks; the mark of each stands behind its last line."""
+        try:
+            self._file.seek(self._offset)
+        except compressed.BROKEN_STREAM as cause:
+            self.error = f"{self._part.path}: broken before byte {self._offset}: {cause}"
+            return
+        carry = b""
+        ended = False
+        while not ended:
+            block, ended = self._fill(carry)
+            lines, carry = self._cut(block, last=ended and self._part.final and not self.error)
+            if ended and self.error and carry:
+                self._drop("cut off within a line", carry)
+            if lines or self._rejects:
+                yield self._chunk(lines, self._offset - (len(carry) if self.error else 0))
+        if self._skipping and self._offset > self._part.offset:
+            yield self._chunk(b"", self._offset)
+
+    def _fill(self, carry: bytes) -> tuple[bytes, bool]:
+        """Return what was left and what follows, up to a chunk; and whether the file ends."""
+        blocks = [carry]
+        size = len(carry)
+        while size < self._chunk_bytes:
+            try:
+                block = self._file.read(min(READ_BYTES, self._chunk_bytes - size))
+            except compressed.BROKEN_STREAM as cause:
+                place = self._offset + size
+                self.error = f"{self._part.path}: broken at byte {place} of its content: {cause}"
+                return b"".join(blocks), True
+            if not block:
+                return b"".join(blocks), True
+            blocks.append(block)
+            size += len(block)
+        return b"".join(blocks), False
+
+    def _cut(self, block: bytes, *, last: bool) -> tuple[bytes, bytes]:
+        """Return the whole lines and what is left; pass over a line without an end."""
+        if self._skipping:
+            end = block.find(b"\n") + 1
+            self._offset += end or len(block)
+            if not end:
+                return b"", b""
+            self._skipping = False
+            block = block[end:]
+        end = len(block) if last else block.rfind(b"\n") + 1
+        lines, rest = block[:end], block[end:]
+        self._offset += len(lines)
+        if len(rest) > self._limit:
+            self._drop("line too long", rest)
+            self._skipping = True
+            rest = b""
+        return lines, rest
+
+    def _drop(self, reason: str, rest: bytes) -> None:
+        place = f"{self._part.path.name} byte {self._offset}"
+        self._rejects.append(Reject(reason=reason, place=place, sample=rest[:2000]))
+        self._offset += len(rest)
+
+    def _chunk(self, lines: bytes, end: int) -> Chunk:
+        rejects, self._rejects = tuple(self._rejects), []
+        part = self._part
+        mark = Mark(
+            head=part.head,
+            inode=part.inode,
+            offset=self._offset,
+            mtime_ns=part.mtime_ns,
+            skipping=self._skipping,
+        )
+        return Chunk(
+            file=part.path.name, start=end - len(lines), data=lines, mark=mark, rejects=rejects
+        )
+
+
+def _look(path: Path, *, final: bool) -> _Seen | None:
+    """Return what a file is, or None while it has no whole first line (or is gone)."""
+    try:
+        packed = compressed.is_compressed(path)
+        state = path.stat()
+        head = _digest(compressed.head(path, HEAD_BYTES), final=final or packed)
+    except FileNotFoundError:
+        return None
+    if head is None:
+        return None
+    return _Seen(
+        path=path,
+        head=head,
+        inode=state.st_ino,
+        size=state.st_size,
+        mtime_ns=state.st_mtime_ns,
+        packed=packed,
+    )
+
+
+def _digest(head: bytes, *, final: bool) -> str | None:
+    """Return the digest of a first line; None while the line is not whole."""
+    end = head.find(b"\n") + 1
+    if not end and (not head or (not final and len(head) < HEAD_BYTES)):
+        return None
+    return hashlib.blake2b(head[: end or len(head)], digest_size=12).hexdigest()
+
+
+def _is_still(part: _Part) -> bool:
+    """Tell whether the path still names the file that was looked at."""
+    seen = _look(part.path, final=part.final)
+    return seen is not None and (seen.head, seen.inode) == (part.head, part.inode)
+
+
+def _mtime(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
