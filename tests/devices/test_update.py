@@ -75,7 +75,7 @@ def test_twice_is_once(house: House) -> None:
         for table in ("device", "device_address", "device_hint")
     ]
     assert before == after
-    assert names(house) == {"Annas laptop": "laptop"}
+    assert names(house) == {"Anna's laptop": "laptop"}
 
 
 def test_an_address_changes_hands(house: House) -> None:

@@ -25,6 +25,11 @@ _LOCAL_SUFFIX = re.compile(
     r"\.(?:local|lan|home|home\.arpa|internal|localdomain|fritz\.box|intranet)\.?$", re.IGNORECASE
 )
 _SERVICE_SUFFIX = re.compile(r"\._[a-z0-9-]+\._(?:tcp|udp)(?:\.local)?\.?$", re.IGNORECASE)
+# A name such as Annas-iPhone lost its apostrophe on the way into a host name.
+_OWNED = re.compile(
+    r"([a-z]{2,})s (laptop|macbook|notebook|pc|iphone|phone|ipad|tablet|tv|echo|desktop|watch)\b.*",
+    re.IGNORECASE,
+)
 _ABBREVIATIONS = {
     "tv": "TV",
     "pc": "PC",
@@ -117,6 +122,9 @@ def plain_name(text: str) -> str | None:
         ):
             words = [_ABBREVIATIONS.get(word.lower(), word) for word in words]
             name = " ".join(words)
+            owned = _OWNED.fullmatch(name)
+            if owned and not owned[1].lower().endswith("s"):
+                name = f"{owned[1]}'s{name[owned.end(1) + 1 :]}"
     return (name[0].upper() + name[1:] if name[0].isalpha() and name[1:2].islower() else name)[
         :NAME_LIMIT
     ]
