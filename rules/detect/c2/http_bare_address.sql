@@ -1,0 +1,40 @@
+-- id: 2b0f2a54-6f0e-4d0e-9f3c-5a3c4b5d9b02
+-- title: Posts to a bare address
+-- status: test
+-- class: c2_beacon
+-- level: medium
+-- tags: [attack.command-and-control, attack.t1071.001, attack.t1132]
+-- description: A device posts data over plain HTTP to a server that it addresses by number, under a path that reads like noise or at an unusual port. Servers of programs that people install have names; loaders and stealers are given addresses.
+-- falsepositives:
+--   - A gadget whose maker built an address into it; it would post to one path that reads like words.
+-- reads: [http]
+-- window_s: 3600
+-- parameters:
+--   min_noise: {default: 12, unit: characters, reason: "length of a path part with letters of both cases and digits, which is no word"}
+WITH request AS (
+    SELECT h.*, split_part(hostname, ':', 1) AS host,
+           regexp_extract_all(split_part(url, '?', 1), '[^/]+') AS parts
+    FROM http h JOIN address_info d ON d.ip = h.dest_ip
+    WHERE h.ts BETWEEN $since AND $until AND d.scope = 'public' AND http_method = 'POST'
+      AND regexp_matches(split_part(coalesce(hostname, dest_ip), ':', 1), '^[0-9]{1,3}(\.[0-9]{1,3}){3}$')
+),
+judged AS (
+    SELECT *,
+        len(list_filter(parts, lambda p: len(p) >= $min_noise AND regexp_matches(p, '[a-z]') AND regexp_matches(p, '[A-Z]')
+            AND regexp_matches(p, '[0-9]') AND NOT regexp_matches(p, '[._-]'))) > 0 AS noise,
+        coalesce(http_port, dest_port) NOT IN (80, 443, 8080) AS odd_port,
+        -- It says that it is a browser, but came from no page, or from the very address it posts to.
+        http_user_agent LIKE 'Mozilla/%' AND (http_refer IS NULL OR contains(http_refer, host || coalesce(':' || http_port, '') || url)) AS posed,
+        http_user_agent IS NULL OR http_user_agent = '' AS nameless,
+        regexp_matches(lower(split_part(url, '?', 1)), '(gate|panel|fre|index|post|data|submit|task|config)\.php$') AS gate
+    FROM request
+)
+SELECT 'http_bare_address>' || dest_ip || ':' || dest_port AS key, src_ip, [dest_ip] AS peers,
+       min(ts) AS first_seen, max(ts) AS last_seen, count(*) AS count,
+       'Posts to the bare address ' || dest_ip || ':' || dest_port AS title,
+       CASE WHEN max(noise::INT + odd_port::INT + (posed OR nameless)::INT + gate::INT) >= 2 THEN 'medium' ELSE 'low' END AS level,
+       {dest_port: dest_port, url: min(url)[:120], user_agent: any_value(http_user_agent)[:120],
+        noise_path: bool_or(noise), unusual_port: bool_or(odd_port), posed_as_browser: bool_or(posed)} AS facts,
+       list_transform(min(id, 60), lambda i: 'http:' || i) AS evidence
+FROM judged WHERE noise OR odd_port OR posed OR nameless OR gate
+GROUP BY src_ip, dest_ip, dest_port
