@@ -1,0 +1,50 @@
+-- id: 2b0f2a54-6f0e-4d0e-9f3c-5a3c4b5da001
+-- title: Two machines claim one address
+-- status: test
+-- class: arp_spoof
+-- level: medium
+-- tags: [attack.credential-access, attack.collection, attack.t1557.002]
+-- description: A second hardware address claims an IP address by ARP while the first still does, or one machine claims the addresses of several. Whoever poisons neighbours' tables reads and changes their traffic.
+-- falsepositives:
+--   - Two devices set to the same address by mistake.
+--   - A pair of routers that share one address (VRRP), or a repeater that answers for its clients.
+-- reads: [raw_event]
+-- window_s: 3600
+-- parameters:
+--   within_s: {default: 300, unit: s, reason: "a lease that passes on does so once, and the old holder is silent then"}
+--   min_claims: {default: 3, unit: packets, reason: "claims of the second machine; a mistake is said once or twice at start-up"}
+WITH claim AS (
+    SELECT id, ts, json_extract_string(raw, '$.src_ip') AS ip, lower(json_extract_string(raw, '$.src_mac')) AS mac,
+           json_extract_string(raw, '$.dest_ip') AS target,
+           json_extract_string(raw, '$.opcode') IN ('2', 'reply', 'is-at') AS reply,
+           lower(json_extract_string(raw, '$.eth_src')) AS eth
+    FROM raw_event WHERE ts BETWEEN $since AND $until AND event_type = 'arp'
+),
+valid AS (
+    SELECT * FROM claim WHERE ip IS NOT NULL AND ip <> '0.0.0.0' AND mac IS NOT NULL
+      AND mac NOT IN ('00:00:00:00:00:00', 'ff:ff:ff:ff:ff:ff') AND NOT starts_with(mac, '00:00:5e:00:01')
+),
+holder AS (
+    SELECT ip, mac, count(*) AS n, count(*) FILTER (reply) AS replies, min(ts) AS first_seen, max(ts) AS last_seen,
+           min(id, 40) AS ids, list_distinct(min(target, 20)) AS targets
+    FROM valid GROUP BY ip, mac
+),
+clash AS (
+    SELECT a.ip, b.mac AS second, a.mac AS first, b.n, b.replies, a.n AS first_n,
+           a.first_seen, greatest(a.last_seen, b.last_seen) AS last_seen, b.ids, b.targets,
+           (SELECT count(*) FROM holder h WHERE h.mac = b.mac) AS held
+    FROM holder a JOIN holder b ON a.ip = b.ip AND a.mac <> b.mac
+        -- The second came later, and the first was still there or had been a moment before.
+        AND (b.first_seen, b.mac) > (a.first_seen, a.mac)
+        AND b.first_seen <= a.last_seen + to_seconds($within_s::BIGINT)
+)
+SELECT 'arp_spoof>' || c.ip || '/' || c.second AS key,
+       -- The address that the claiming machine is known by, if it has one of its own.
+       coalesce((SELECT min(h.ip) FROM holder h WHERE h.mac = c.second AND h.ip NOT IN (SELECT ip FROM clash)), c.ip) AS src_ip,
+       [c.ip, c.first, c.second] AS peers, c.first_seen, c.last_seen, c.n AS count,
+       CASE WHEN c.replies >= $min_claims AND (c.held > 1 OR c.replies >= 3 * $min_claims) THEN 'high' ELSE 'medium' END AS level,
+       'Two machines claim the address ' || c.ip AS title,
+       {address: c.ip, first_mac: c.first, second_mac: c.second, claims: c.n, unasked_or_answers: c.replies,
+        addresses_claimed: c.held} AS facts,
+       list_transform(c.ids, lambda i: 'raw_event:' || i) AS evidence
+FROM clash c WHERE c.n >= $min_claims OR c.held > 1
