@@ -23,7 +23,7 @@ from guardian.notify import digest as digests
 from guardian.notify.send import send
 from guardian.ops import backup
 from guardian.ops.status import status
-from guardian.store import devices, findings, incidents, privacy, responses
+from guardian.store import devices, findings, incidents, privacy, responses, suppressions
 from guardian.store.ingest import utc_now
 
 if TYPE_CHECKING:
@@ -157,6 +157,38 @@ def _load_indicators(service: Service, *, path: str, list_name: str) -> Any:
     return indicators.load(service.store, Path(path), list_name)
 
 
+def _suppress(
+    service: Service,
+    *,
+    reason: str,
+    device: str | None = None,
+    days: int | None = None,
+    dry_run: bool = False,
+    **what: Any,
+) -> Any:
+    if device is not None:
+        with service.store.read() as reader:
+            what["device_id"] = devices.find(reader, device)
+    return suppressions.add(
+        service.store,
+        suppressions.Filter(**what),
+        author="keeper",
+        reason=reason,
+        days=days,
+        dry_run=dry_run,
+    )
+
+
+def _suppressions(service: Service) -> Any:
+    with service.store.read() as reader:
+        return suppressions.listing(reader)
+
+
+def _unsuppress(service: Service, *, number: int) -> Any:
+    suppressions.lift(service.store, number)
+    return {"id": number}
+
+
 def _backup(service: Service, *, path: str) -> Any:
     report = backup.backup(service.store, Path(path))
     return {"path": str(report.path), "bytes": report.bytes, "rows": report.rows}
@@ -175,5 +207,8 @@ _CALLS: dict[str, Callable[..., Any]] = {
     "lists_explain": _lists_explain,
     "rename": _rename,
     "load_indicators": _load_indicators,
+    "suppress": _suppress,
+    "suppressions": _suppressions,
+    "unsuppress": _unsuppress,
     "backup": _backup,
 }

@@ -26,7 +26,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"guardian {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_running, _records, _answers, _knowledge, _measuring, _keeping):
+    for add in (_running, _records, _answers, _hiding, _knowledge, _measuring, _keeping):
         add(commands)
     return parser
 
@@ -119,6 +119,22 @@ def _answers(commands: Any) -> None:
     digest.add_argument("--since", default="24h", help="how far back: 90m, 24h, 7d")
     digest.add_argument("--html", action="store_true", help="print the HTML form")
     digest.add_argument("--send", action="store_true", help="send it to the configured channels")
+
+
+def _hiding(commands: Any) -> None:
+    suppress = _command(commands, "suppress", "records:suppress", "hide findings", form=True)
+    suppress.add_argument("--class", dest="finding_class", metavar="CLASS")
+    suppress.add_argument("--device", help="a device's id or name")
+    suppress.add_argument("--domain", help="with the names below it")
+    suppress.add_argument("--exact", action="store_true", help="only --domain itself")
+    suppress.add_argument("--address")
+    suppress.add_argument("--signature", type=int, metavar="ID")
+    suppress.add_argument("--reason", required=True)
+    suppress.add_argument("--days", type=int, help="default: for good")
+    suppress.add_argument("--dry-run", action="store_true", help="only say what it would hide")
+    _command(commands, "suppressions", "records:suppressions", "what is hidden", form=True)
+    lift = _command(commands, "unsuppress", "records:unsuppress", "show it again")
+    lift.add_argument("number", type=int, metavar="ID")
 
 
 def _knowledge(commands: Any) -> None:

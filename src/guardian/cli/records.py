@@ -124,6 +124,58 @@ def indicators_load(options: argparse.Namespace) -> int:
     return 0
 
 
+def suppress(options: argparse.Namespace) -> int:
+    """Hide findings, for a while or for good, or say what that would hide."""
+    report = _ask(
+        options,
+        "suppress",
+        finding_class=options.finding_class,
+        device=options.device,
+        domain=options.domain,
+        subdomains=not options.exact,
+        address=options.address,
+        signature_id=options.signature,
+        reason=options.reason,
+        days=options.days,
+        dry_run=options.dry_run,
+    )
+    if options.format == "json":
+        write_json(report)
+        return 0
+    verb = "would hide" if options.dry_run else f"suppression {report['id']} hides"
+    say(
+        f"Of the last 30 days it {verb} {report['findings']:,} findings and "
+        f"{report['incidents']:,} whole incidents."
+    )
+    for example in report["examples"]:
+        say(f"  {example}")
+    return 0
+
+
+def suppressions(options: argparse.Namespace) -> int:
+    """Print what is hidden, by whom, why and until when."""
+    columns = (
+        "id",
+        "class",
+        "device_id",
+        "domain",
+        "address",
+        "signature_id",
+        "reason",
+        "author",
+        "expires_at",
+    )
+    emit(options, _ask(options, "suppressions"), columns, empty="Nothing is hidden.")
+    return 0
+
+
+def unsuppress(options: argparse.Namespace) -> int:
+    """Show again what a suppression hid."""
+    _ask(options, "unsuppress", number=options.number)
+    say(f"suppression {options.number} is lifted; what it hid is back")
+    return 0
+
+
 def backup(options: argparse.Namespace) -> int:
     """Write one consistent file, also while the daemon runs."""
     report = _ask(options, "backup", path=str(options.file.resolve()))
