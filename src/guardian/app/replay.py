@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from guardian import detect, respond, triage
-from guardian.collect import kinds, registry, suricata
+from guardian.collect import kinds, registry
+from guardian.collect.capture import read_capture
 from guardian.collect.reader import drain
 from guardian.collect.wire import PcapSightings
 from guardian.errors import ComponentAbsentError, GuardianError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from guardian.collect.base import Collector
+    from guardian.collect.reader import Progress
     from guardian.config import Config
     from guardian.store import Store
 
 CAPTURE = "pcap"
-POLL_S = 0.05
 
 
 @dataclass(slots=True, kw_only=True)
@@ -146,35 +146,21 @@ def _read(store: Store, config: Config, path: Path, progress: Callable[[str], No
 
 
 def _read_capture(store: Store, config: Config, path: Path, report: InputReport) -> None:
-    """Collect what Suricata writes while it still reads the capture."""
-    with tempfile.TemporaryDirectory(prefix="guardian-") as folder:
-        run = suricata.start(path, Path(folder), config.collect)
-        eve = registry.KINDS["eve"](run.eve)
-        try:
-            _drain(store, PcapSightings(path), report, counted=False)
-            while not run.done:
-                if run.eve.exists():
-                    _drain(store, eve, report, final=False)
-                time.sleep(POLL_S)
-        finally:
-            if not run.done:
-                run.stop()
-        problem = run.finish()
-        if run.eve.exists():
-            _drain(store, eve, report)
-        if problem:
-            report.error, report.exit_code = problem, InputError.exit_code
+    def sightings() -> None:
+        _drain(store, PcapSightings(path), report, counted=False)
+
+    progress = read_capture(store, path, config.collect, meanwhile=sightings)
+    _count(report, progress)
 
 
 def _drain(
-    store: Store,
-    collector: Collector,
-    report: InputReport,
-    *,
-    final: bool = True,
-    counted: bool = True,
+    store: Store, collector: Collector, report: InputReport, *, counted: bool = True
 ) -> None:
-    progress = drain(store, collector, final=final)
+    progress = drain(store, collector, final=True)
+    _count(report, progress, counted=counted)
+
+
+def _count(report: InputReport, progress: Progress, *, counted: bool = True) -> None:
     if counted:
         report.events += progress.events
     report.rejected += progress.rejected

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 
+from guardian.store.limits import TABLES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -53,6 +55,19 @@ def note_state(store: Store, source_id: int, error: str | None) -> None:
         tx.execute(
             "UPDATE source SET state = ?, detail = ? WHERE source_id = ?",
             [state, error, source_id],
+        )
+
+
+def forget(store: Store, source_id: int) -> None:
+    """Take back every row of a source whose reading was cut short and begins anew."""
+    with store.transaction() as tx:
+        for table in TABLES:
+            tx.execute(f"DELETE FROM {table} WHERE source_id = ?", [source_id])
+        for table in ("reject_count", "quarantine"):
+            tx.execute(f"DELETE FROM {table} WHERE source_id = ?", [source_id])
+        tx.execute(
+            "UPDATE source SET bookmark = NULL, events = 0, rejected = 0 WHERE source_id = ?",
+            [source_id],
         )
 
 
