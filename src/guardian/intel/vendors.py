@@ -66,8 +66,18 @@ def vendor(mac: str) -> str | None:
         return None
 
 
+_SPOKEN = (
+    ("avm ", "AVM"), ("raspberry pi", "Raspberry Pi"), ("hewlett", "HP"), ("hp inc", "HP"),
+    ("seiko epson", "Epson"), ("hon hai", "Foxconn"), ("sony interactive", "Sony"),
+    ("tp-link", "TP-Link"), ("ring llc", "Ring"), ("asustek", "Asus"), ("intel corp", "Intel"),
+)  # fmt: skip
+
+
 def short_vendor(name: str) -> str:
     """Return a vendor as people say it: without its legal form, and not in capitals."""
+    for start, spoken in _SPOKEN:
+        if name.lower().startswith(start):
+            return spoken
     short = _LEGAL_FORM.sub("", name).strip(" .,")
     short = short or name
     words = [

@@ -80,7 +80,7 @@ HOSTS = (ROUTER, PIHOLE, TV, ASSISTANT, CAMERA, ANNAS, BENS, TABLET, PHONE, PRIN
 ATTACKER = "203.0.113.66"
 """Where the malware comes from and calls (RFC 5737)."""
 C2_NAME = "sync.stat-relay.example"
-TUNNEL = "t.pkg-mirror.example"
+TUNNEL = "t.stat-relay.example"
 
 _ADDRESSES = {
     "eu-acr4.alphonso.tv": "54.76.118.21",
@@ -152,9 +152,7 @@ class Evening:
         delay = 0.022 if fresh else 0.001
         self.wire.dns(when, host.ip, PIHOLE.ip, name, answers, kind=kind, ttl=ttl, delay=delay)
 
-    def visit(
-        self, when: float, host: Host, name: str, *, up: int = 700, down: int = 6000
-    ) -> None:
+    def visit(self, when: float, host: Host, name: str, *, up: int = 700, down: int = 6000) -> None:
         """Open a TLS connection to a name, as a browser or an app does."""
         then, address = self.lookup(when, host, name)
         self.wire.tls(then, host.ip, address, name, up=up, down=down)
@@ -224,7 +222,7 @@ def _quiet_house(evening: Evening) -> None:
 
 def _television(evening: Evening) -> None:
     """A film, and every 15 seconds a fingerprint of what is on the screen."""
-    for when in _every(evening, 12, 110, 240, 0.1):
+    for when in _every(evening, 12, 110, 240, 0.8):
         evening.visit(when, TV, "ipv4-c012-lhr001-ix.1.oca.nflxvideo.net", up=900, down=14000)
     for when in _every(evening, 10, 170, 15, 0.012):
         evening.visit(when, TV, "eu-acr4.alphonso.tv", up=860, down=120)

@@ -50,6 +50,7 @@ SOURCE_WORDS = {
     "domain": "it calls",
     "dhcp_params": "its DHCP client asks for options",
     "router": "it",
+    "resolver": "it",
 }
 """The words before a clue's value in "because …"."""
 
@@ -72,6 +73,7 @@ def _clue(sources: str, pattern: str, kind: str, weight: int) -> _Clue:
 _CLUES = (
     _clue("router", r".", "network", 12),
     _clue("virtual", r".", "vm", 9),
+    _clue("resolver", r".", "server", 10),
     # Names
     _clue("name", r"iphone|pixel[ -]?\d|galaxy[ -]?(?:s|a|note|z)\d|oneplus|redmi|\bphone|handy", "phone", 8),
     _clue("name", r"ipad|\btab(?:let)?\b|galaxy[ -]?tab|kindle", "tablet", 8),
@@ -173,5 +175,5 @@ def kind_of(hints: Iterable[tuple[str, str]]) -> tuple[str, str | None]:
 def because(source: str, value: str) -> str:
     """Return the reason as a sentence's end: "because its DHCP host name is “…”"."""
     words = SOURCE_WORDS.get(source, source)
-    quoted = value if source == "router" else f"“{value}”"
+    quoted = value if source in {"router", "resolver"} else f"“{value}”"
     return f"because {words} {quoted}"

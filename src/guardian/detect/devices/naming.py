@@ -79,7 +79,10 @@ def identify(mac: str | None, ip: str | None, hints: Sequence[tuple[str, str]]) 
         reasons["model"] = because("model", model)
     name = _said_name(hints, reasons)
     if name is None:
-        name = _made_name(short_vendor(maker) if maker else None, kind, ip or mac or "", reasons)
+        said = {source for source, _ in hints}
+        role = "Router" if "router" in said else "DNS server" if "resolver" in said else None
+        name = role or _made_name(short_vendor(maker) if maker else None, kind, ip or mac or "")
+        reasons["name"] = "because of what it does; it gave no name" if role else _why(kind, maker)
     return Identity(name=name, kind=kind, vendor=maker, model=model, reasons=reasons)
 
 
@@ -95,16 +98,17 @@ def _said_name(hints: Sequence[tuple[str, str]], reasons: dict[str, str]) -> str
     return None
 
 
-def _made_name(maker: str | None, kind: str, address: str, reasons: dict[str, str]) -> str:
+def _made_name(maker: str | None, kind: str, address: str) -> str:
     word = KIND_WORDS.get(kind, kind)
-    if kind != "unknown":
-        reasons["name"] = "because of its kind; it gave no name"
-        return f"{maker} {word}" if maker else f"{word[0].upper()}{word[1:]}"
     if maker:
-        reasons["name"] = "because of its vendor; it gave no name"
-        return f"{maker} device"
-    reasons["name"] = "because nothing but its address is known"
-    return f"Device {address}"
+        return f"{maker} {word}"
+    return f"Device {address}" if kind == "unknown" else f"{word[0].upper()}{word[1:]}"
+
+
+def _why(kind: str, maker: str | None) -> str:
+    if kind == "unknown" and not maker:
+        return "because nothing but its address is known"
+    return f"because of its {'vendor' if kind == 'unknown' else 'kind'}; it gave no name"
 
 
 def plain_name(text: str) -> str | None:

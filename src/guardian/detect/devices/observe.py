@@ -265,10 +265,17 @@ ORDER BY source, value, mac, ip LIMIT 50000
 _CALLED = """
 SELECT src_ip AS ip, rrname AS value, min(ts) AS first, max(ts) AS last FROM (
     SELECT src_ip, rrname, ts FROM dns WHERE id > $low AND id <= $high AND type = 'query' AND {home}
+      AND src_ip NOT IN (SELECT dest_ip FROM dns WHERE id > $low AND id <= $high)
     UNION ALL
     SELECT src_ip, rrname, ts FROM dns_log WHERE id > $low AND id <= $high AND {home}
 )
 GROUP BY ALL HAVING regexp_matches(rrname, $telling) ORDER BY ip, value LIMIT 20000
+"""
+
+_RESOLVERS = """
+SELECT dest_ip AS ip, min(ts) AS first, max(ts) AS last FROM dns
+WHERE id > $low AND id <= $high AND dest_port = 53 AND type = 'answer' AND {home}
+GROUP BY 1 HAVING count(DISTINCT src_ip) >= 2 ORDER BY 1
 """
 
 _SIGHTED = """
@@ -315,6 +322,17 @@ def _hints(reader: Reader, span: dict[str, int]) -> list[Hint]:
     ]
     for row in reader.rows(_SIGHTED, span):
         found += _from_sighting(row)
+    found += [
+        Hint(
+            None,
+            row["ip"],
+            "resolver",
+            "answers other devices' DNS questions",
+            row["first"],
+            row["last"],
+        )
+        for row in reader.rows(_RESOLVERS.format(home=is_home("dest_ip")), span)
+    ]
     return [hint for hint in found if hint.value and (hint.mac or hint.ip)]
 
 
