@@ -193,7 +193,7 @@ class PiholeClient:
         Rows that arrive meanwhile do not shift the pages: each page asks for what
         is older than the last id of the one before.
         """
-        params: dict[str, str | int | float | bool] = {"length": length}
+        params: dict[str, Any] = {"length": length}
         if since is not None:
             params["from"] = since
         if until is not None:
@@ -207,8 +207,9 @@ class PiholeClient:
                 return
             yield page
             oldest = min(query.id for query in page)
-            # The server refuses a cursor beyond its newest id, and -1.
-            if oldest <= 1 or len(page) < length:
+            # Ids begin at 0, and the server refuses a cursor of -1. A page that is not older
+            # than the one before would never end.
+            if oldest <= 0 or len(page) < length or oldest > params.get("cursor", oldest):
                 return
             params["cursor"] = oldest - 1
 

@@ -1,0 +1,108 @@
+"""Speak to a server with OpenAI's chat interface at home: llama.cpp, vLLM, LM Studio."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from guardian.clients.http import HttpService, Limits
+from guardian.errors import ClientResponseError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+MAX_BYTES = 1_000_000
+"""A longer answer is refused: 700 tokens are about 3 kB."""
+
+
+class _Message(msgspec.Struct):
+    content: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class Completion(msgspec.Struct):
+    """An answer of ``/v1/chat/completions``, as far as it is used."""
+
+    choices: list[_Choice]
+    model: str = ""
+    usage: _Usage = msgspec.field(default_factory=_Usage)
+
+
+class _Model(msgspec.Struct):
+    id: str
+
+
+class _Models(msgspec.Struct):
+    data: list[_Model]
+
+
+class OpenAICompatibleClient:
+    """One server. ``url`` ends before ``/v1``; ``key`` is sent only when it is given."""
+
+    def __init__(self, url: str, *, timeout_s: float = 60.0, key: str = "") -> None:
+        self.url = url.rstrip("/").removesuffix("/v1")
+        limits = Limits(timeout_s=timeout_s, attempts=1, max_bytes=MAX_BYTES)
+        self._http = HttpService(self.url, limits=limits)
+        self._headers = {"authorization": f"Bearer {key}"} if key else {}
+
+    async def aclose(self) -> None:
+        """Close the connection. Safe to call twice."""
+        await self._http.aclose()
+
+    async def chat(
+        self,
+        *,
+        model: str,
+        messages: Sequence[Mapping[str, str]],
+        schema: Mapping[str, Any],
+        max_tokens: int,
+        seed: int,
+    ) -> Completion:
+        """Return the answer to a conversation.
+
+        Raises:
+            ClientConnectionError: unreachable, or past the deadline.
+            ClientAuthError: it wants a key, or another one.
+            ClientResponseError: an error of the server, or an answer without a choice.
+        """
+        answer = await self._http.request(
+            "POST",
+            "/v1/chat/completions",
+            json={
+                "model": model,
+                "messages": list(messages),
+                "temperature": 0,
+                "seed": seed,
+                "max_tokens": max_tokens,
+                "stream": False,
+                "response_format": {
+                    "type": "json_schema",
+                    "json_schema": {"name": "explanation", "strict": True, "schema": schema},
+                },
+            },
+            headers=self._headers,
+        )
+        found = answer.decode(Completion)
+        if not found.choices:
+            msg = f"{self.url}: an answer without a choice"
+            raise ClientResponseError(msg, status=answer.status)
+        return found
+
+    async def models(self) -> list[str]:
+        """Return the names of the models that the server has.
+
+        Raises:
+            ClientError: as for ``chat``.
+        """
+        answer = await self._http.request("GET", "/v1/models", headers=self._headers)
+        return [each.id for each in answer.decode(_Models).data]
