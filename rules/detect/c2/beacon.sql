@@ -20,7 +20,8 @@
 --   min_coverage: {default: 0.4, unit: share, reason: "calls times interval over the span: beats must fill it"}
 --   max_devices: {default: 3, unit: devices, reason: "what so many devices of one home call is a service"}
 --   explained_ports: {default: [53, 67, 68, 123, 137, 138, 546, 547, 853, 1900, 3702, 5351, 5353, 5355], unit: ports, reason: "protocols that are periodic by design: names, time, leases, discovery"}
---   explained_names: {default: [apple.com, icloud.com, google.com, gstatic.com, googleapis.com, android.com, microsoft.com, windows.com, windowsupdate.com, msftconnecttest.com, msftncsi.com, ubuntu.com, debian.org, fedoraproject.org, mozilla.com, mozilla.org, firefox.com, ntp.org, akamaized.net, amazon.com, netflix.com, spotify.com, whatsapp.net, facebook.com, signal.org, tailscale.com, ui.com, pi-hole.net, home-assistant.io], unit: names, reason: "updaters, connectivity checks and messengers of the systems homes have"}
+--   mail_ports: {default: [110, 143, 993, 995], unit: ports, reason: "a mail program asks a named server for news by the clock"}
+--   explained_names: {default: [apple.com, icloud.com, google.com, gstatic.com, googleapis.com, android.com, microsoft.com, windows.com, windowsupdate.com, msftconnecttest.com, msftncsi.com, ubuntu.com, debian.org, fedoraproject.org, mozilla.com, mozilla.org, firefox.com, ntp.org, akamaized.net, amazon.com, netflix.com, nflxvideo.net, spotify.com, whatsapp.net, facebook.com, signal.org, tailscale.com, ui.com, pi-hole.net, home-assistant.io], unit: names, reason: "updaters, connectivity checks and messengers of the systems homes have"}
 WITH call AS (
     SELECT f.src_ip, coalesce(n.name, f.dest_ip) AS dest, f.dest_ip, f.dest_port, f.proto, f.ts,
            f.bytes_toserver AS size, f.failed, n.name IS NOT NULL AS named, f.id, 'flow:' AS kind
@@ -82,4 +83,5 @@ WHERE calls * interval_s >= $min_coverage * span_s
   AND size_dispersion <= $max_size_dispersion
   AND ((calls >= $min_calls AND dispersion <= $max_dispersion)
        OR (calls >= $min_calls_long AND interval_s >= 1800 AND dispersion <= $max_dispersion_long))
+  AND NOT (named AND list_contains($mail_ports, dest_port))
   AND NOT exists (SELECT 1 FROM name_info i WHERE i.name = dest AND list_contains($explained_names, i.registrable))

@@ -48,8 +48,11 @@ SELECT 'dns_tunnel>' || registrable AS key, src_ip,
         encoded_names: encoded, samples: list_transform(samples, lambda s: s[:80])} AS facts,
        evidence
 FROM owner
-WHERE (names >= $min_names AND len >= $min_length AND entropy >= $min_entropy)
+-- A resolver that forwards the questions of others is the way, not the one who asks.
+WHERE NOT exists (SELECT 1 FROM owner o WHERE o.resolver = owner.src_ip
+                  AND o.registrable = owner.registrable AND o.src_ip <> owner.src_ip)
+  AND ((names >= $min_names AND len >= $min_length AND entropy >= $min_entropy)
    OR data >= $min_data_queries
    OR (txt >= $min_txt_names AND txt_len >= 8)
    OR encoded >= 1
-   OR (huge >= 3 AND len >= 50 AND entropy >= 3.5)
+   OR (huge >= 3 AND len >= 50 AND entropy >= 3.5))
