@@ -18,6 +18,9 @@
 --   max_dispersion_long: {default: 0.1, unit: quartile coefficient, reason: "few calls must be more regular"}
 --   max_size_dispersion: {default: 0.3, unit: quartile coefficient, reason: "an idle implant says the same each time"}
 --   min_coverage: {default: 0.4, unit: share, reason: "calls times interval over the span: beats must fill it"}
+--   fast_s: {default: 300, unit: s, reason: "operators want to be answered soon; makers save their servers' time"}
+--   many_calls: {default: 100, unit: calls, reason: "so many equal calls are no coincidence, however slow"}
+--   usual_ports: {default: [80, 443, 5222, 5223, 5228, 8080, 8443, 8883, 1883], unit: ports, reason: "where gadgets call their makers; elsewhere a regular call is odder"}
 --   max_devices: {default: 3, unit: devices, reason: "what so many devices of one home call is a service"}
 --   explained_ports: {default: [53, 67, 68, 123, 137, 138, 546, 547, 853, 1900, 3702, 5351, 5353, 5355], unit: ports, reason: "protocols that are periodic by design: names, time, leases, discovery"}
 --   mail_ports: {default: [110, 143, 993, 995], unit: ports, reason: "a mail program asks a named server for news by the clock"}
@@ -60,7 +63,8 @@ scored AS (
     SELECT *, q[2] AS interval_s, epoch(last_seen - first_seen) AS span_s,
            (q[3] - q[1]) / nullif(q[3] + q[1], 0) AS dispersion,
            coalesce((s[3] - s[1]) / nullif(s[3] + s[1], 0), 0) AS size_dispersion,
-           count(*) OVER (PARTITION BY dest) AS devices
+           count(*) OVER (PARTITION BY dest) AS devices,
+           exists (SELECT 1 FROM address_name a WHERE a.kind = 'dns') AS names_seen
     FROM pair
 )
 SELECT 'beacon>' || dest || ':' || dest_port AS key, src_ip,
@@ -69,7 +73,10 @@ SELECT 'beacon>' || dest || ':' || dest_port AS key, src_ip,
             WHEN devices >= $max_devices THEN 'low'
             -- Nobody there, but it has a name: a cloud service that is down.
             WHEN failed = n AND named THEN 'low'
-            ELSE 'medium' END AS level,
+            WHEN interval_s <= $fast_s OR calls >= $many_calls OR NOT list_contains($usual_ports, dest_port)
+                 OR (NOT named AND names_seen) THEN 'medium'
+            -- Slow, few, and nothing odd about the destination: most likely a gadget and its maker.
+            ELSE 'low' END AS level,
        'Calls ' || dest || ' every ' || CASE WHEN interval_s < 90 THEN round(interval_s, 1) || ' s'
             WHEN interval_s < 5400 THEN round(interval_s / 60, 1) || ' min'
             ELSE round(interval_s / 3600, 1) || ' h' END AS title,
