@@ -33,6 +33,17 @@ def is_compressed(path: Path) -> bool:
         return file.read(4).startswith((GZIP_MAGIC, ZSTD_MAGIC))
 
 
+def written_at(path: Path) -> float:
+    """Return when the plain file was last written, in seconds since 1970.
+
+    gzip keeps that in its header; a copied or unpacked file's own time says less.
+    """
+    with path.open("rb") as file:
+        start = file.read(8)
+    kept = int.from_bytes(start[4:8], "little") if start.startswith(GZIP_MAGIC) else 0
+    return float(kept) if kept else path.stat().st_mtime
+
+
 def open_plain(path: Path) -> BinaryIO:
     """Open a file for reading its plain bytes; the caller closes it.
 

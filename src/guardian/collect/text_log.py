@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from guardian.collect import columns, dnsmasq, follow, parser_spec
+from guardian.collect import columns, compressed, dnsmasq, follow, parser_spec
 from guardian.collect.blocks import blocks
 from guardian.collect.text_rows import LineError, LineParser
 from guardian.collect.text_values import Clock
@@ -84,7 +84,7 @@ class TextLogCollector:
             CollectorError: the log cannot be read.
         """
         try:
-            written = self.path.stat().st_mtime
+            written = compressed.written_at(self.path)
         except OSError as error:
             msg = f"cannot read {self.path}: {error.strerror}"
             raise CollectorError(msg) from error
