@@ -51,3 +51,36 @@ def settle(tx: Transaction, *, quiet_before: datetime) -> None:
         "UPDATE incident SET status = 'quiet' WHERE status = 'open' AND last_seen < ?",
         [quiet_before],
     )
+
+
+def stamp(reader: Reader) -> str:
+    """Return a digest that changes when findings, device names or answers of people do."""
+    return str(
+        reader.value(
+            """
+            SELECT md5(concat_ws('|',
+                (SELECT concat(count(*), max(updated_at), sum(hash(level, count, last_seen)))
+                 FROM finding),
+                (SELECT sum(hash(device_id, name, kind, owner, room, segment, merged_into))
+                 FROM device),
+                (SELECT concat(count(*), count(revoked_at)) FROM feedback),
+                (SELECT count(*) FROM name_hit),
+                (SELECT count(*) FROM incident)))
+            """
+        )
+    )
+
+
+def last_stamp(reader: Reader) -> str | None:
+    """Return the digest of the last run."""
+    value = reader.value("SELECT value ->> '$' FROM setting WHERE key = 'triage.stamp'")
+    return None if value is None else str(value)
+
+
+def write_stamp(tx: Transaction, digest: str) -> None:
+    """Remember the digest of this run."""
+    tx.execute(
+        "INSERT INTO setting VALUES ('triage.stamp', to_json(?::VARCHAR)) "
+        "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        [digest],
+    )

@@ -58,6 +58,11 @@ def run(store: Store, settings: Settings, *, now: datetime | None = None) -> Tri
     zone = words.zone(settings.timezone)
     with store.read() as reader:
         clock = _clock(reader, now)
+        stamp = incident_state.stamp(reader) + _version(settings)
+        unchanged = incident_state.last_stamp(reader) == stamp
+    if unchanged:
+        return _finish(store, settings, clock, began, ())
+    with store.read() as reader:
         home = load.house(reader)
         placed = _stories(reader, home, settings, clock)
         rows = _rewritten(reader, home, zone, placed)
@@ -65,13 +70,23 @@ def run(store: Store, settings: Settings, *, now: datetime | None = None) -> Tri
         for row in rows:
             stored.upsert(tx, row, now=now or utc_now())
         _bind(tx, placed, {row.id for row in rows})
+    with store.transaction() as tx:
+        incident_state.write_stamp(tx, incident_state.stamp(tx) + _version(settings))
+    return _finish(store, settings, clock, began, tuple(sorted(row.id for row in rows)))
+
+
+def _version(settings: Settings) -> str:
+    """Return what makes the same findings a different story: the thresholds."""
+    return ":" + hashlib.sha256(repr(settings).encode()).hexdigest()[:8]
+
+
+def _finish(
+    store: Store, settings: Settings, clock: datetime, began: float, changed: tuple[int, ...]
+) -> TriageReport:
+    with store.transaction() as tx:
         incident_state.settle(tx, quiet_before=clock - timedelta(hours=settings.quiet_after_h))
         total = int(tx.value("SELECT count(*) FROM incident WHERE merged_into IS NULL") or 0)
-    return TriageReport(
-        incidents=total,
-        changed=tuple(sorted(row.id for row in rows)),
-        seconds=time.monotonic() - began,
-    )
+    return TriageReport(incidents=total, changed=changed, seconds=time.monotonic() - began)
 
 
 def _stories(reader: Reader, home: load.House, settings: Settings, clock: datetime) -> list[Placed]:

@@ -51,15 +51,16 @@ CREATE TABLE explain_job (
     finished_at TIMESTAMP,
     detail      VARCHAR
 );
--- What models wrote and the checks let pass, by exactly what they were asked.
+-- What models answered, by exactly what they were asked. They are asked without values, so one
+-- answer serves an incident while it grows: only its slots are filled anew.
 CREATE TABLE explanation (
-    packet_hash VARCHAR NOT NULL,
+    request     VARCHAR NOT NULL,           -- digest of the whole request
     model_digest VARCHAR NOT NULL,
     prompt_version VARCHAR NOT NULL,
-    text        JSON NOT NULL,              -- {title, summary, explanation, expert, claims}
+    reply       VARCHAR NOT NULL,           -- as the model wrote it; checked again at each use
     model       JSON NOT NULL,              -- {name, digest, endpoint, parameters, prompt_version}
     made_at     TIMESTAMP NOT NULL,
-    PRIMARY KEY (packet_hash, model_digest, prompt_version)
+    PRIMARY KEY (request, model_digest, prompt_version)
 );
 -- Every call to a model, for the budget, the speed and the health page.
 CREATE TABLE model_call (
