@@ -21,6 +21,7 @@ from guardian.collect import eve_columns
 from guardian.collect.eve_check import check
 from guardian.collect.settings import Settings
 from guardian.collect.tailer import Mark, Tailer
+from guardian.errors import StoreError
 from guardian.model.batch import Batch, Derived, Reject, SourceInfo
 from guardian.store.scratch import Scratch
 
@@ -132,7 +133,7 @@ class EveDecoder:
                 keep = pc.invert(looked["unfit"])
                 numbered, looked = numbered.filter(keep), looked.filter(keep)
         tables = {
-            kind: _in_batches(numbered.filter(pc.equal(looked["kind"], kind)))
+            _KINDS[kind]: _in_batches(numbered.filter(pc.equal(looked["kind"], kind)))
             for kind in pc.unique(looked["kind"]).to_pylist()
         }
         return tables, pc.max(looked["ts"]).as_py() if looked.num_rows else None
@@ -140,7 +141,7 @@ class EveDecoder:
     def _numbered(self, lines: Sequence[bytes], *, without_empty: bool = False) -> pa.Table:
         numbers = range(len(lines))
         texts = pa.array(lines, pa.binary())
-        table = pa.table({"n": pa.array(numbers, pa.int64()), "line": texts})
+        table = pa.table({"n": pa.array(numbers, pa.int32()), "line": texts})
         if without_empty:
             table = table.filter(pc.greater(pc.binary_length(table["line"]), 0))
         # What is not UTF-8 never reaches DuckDB as text: such lines become empty, hence doubtful.
@@ -155,7 +156,10 @@ class EveDecoder:
     def _look(self, numbered: pa.Table) -> pa.Table:
         """Return for each line, in order: its table, its time, and whether it is doubtful."""
         with self._scratch.registered("incoming", _in_batches(numbered)):
-            looked = self._scratch.arrow(_LOOK)
+            try:
+                looked = self._scratch.arrow(_FAST_LOOK)
+            except StoreError:  # a line is not JSON: ask about each before decoding it
+                looked = self._scratch.arrow(_GUARDED_LOOK)
         return looked.take(pc.sort_indices(looked["n"]))
 
     def _doubtful(self, lines: Sequence[bytes], looked: pa.Table) -> list[int]:
@@ -221,51 +225,47 @@ _V4 += r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _USUAL_ADDRESS = rf"{_V4}|(?:[0-9a-f]{{4}}:){{7}}[0-9a-f]{{4}}"
 
 
-def _unusual_time(text: str) -> str:
-    """Return SQL that is true for a time that the fast path cannot take as it is."""
-    value = eve_columns.time(text)
-    return (
-        f"(length({text}) NOT IN (26, 31) OR {text}[20] <> '.' OR ({value}) IS NULL "
-        f"OR ({value}) < TIMESTAMP '1970-01-01' OR ({value}) >= TIMESTAMP '2100-01-01')"
-    )
-
-
-_LOOK = f"""
-WITH decoded AS (
-    SELECT
-        n,
-        CASE WHEN json_valid(line) AND starts_with(line, '{{') THEN from_json(line, '{
-    json.dumps(
-        {
-            "timestamp": "VARCHAR",
-            "event_type": "VARCHAR",
-            "flow_id": "BIGINT",
-            "src_ip": "VARCHAR",
-            "dest_ip": "VARCHAR",
-            "src_port": "USMALLINT",
-            "dest_port": "USMALLINT",
-            "proto": "VARCHAR",
-            "flow": {
-                "start": "VARCHAR",
-                "end": "VARCHAR",
-                "bytes_toserver": "BIGINT",
-                "bytes_toclient": "BIGINT",
-                "pkts_toserver": "BIGINT",
-                "pkts_toclient": "BIGINT",
-            },
-        }
-    )
-}') END AS j
-    FROM incoming
+_KINDS = (*sorted(eve_columns.TYPED), "raw_event")
+_LOOKED_AT = json.dumps(
+    {
+        "timestamp": "VARCHAR",
+        "event_type": "VARCHAR",
+        "flow_id": "BIGINT",
+        "src_ip": "VARCHAR",
+        "dest_ip": "VARCHAR",
+        "src_port": "USMALLINT",
+        "dest_port": "USMALLINT",
+        "proto": "VARCHAR",
+        "flow": {
+            "start": "VARCHAR",
+            "end": "VARCHAR",
+            "bytes_toserver": "BIGINT",
+            "bytes_toclient": "BIGINT",
+            "pkts_toserver": "BIGINT",
+            "pkts_toclient": "BIGINT",
+        },
+    }
 )
+
+
+def _unusual_time(text: str) -> str:
+    """Return SQL that is true for a time whose form or year is not the usual one."""
+    return f"(strlen({text}) NOT IN (26, 31) OR {text} < '1970' OR {text} >= '2100')"
+
+
+def _look(decoded: str) -> str:
+    """Return the query that looks at every line once; ``decoded`` makes an event of a line."""
+    kinds = " ".join(f"WHEN '{kind}' THEN {at}" for at, kind in enumerate(_KINDS))
+    time = eve_columns.time("j.timestamp")
+    # Only small numbers come out: fetching text from DuckDB costs more than all the rest.
+    return f"""
 SELECT
-    n,
-    CASE WHEN j.event_type IN ({", ".join(f"'{kind}'" for kind in sorted(eve_columns.TYPED))})
-        THEN j.event_type ELSE 'raw_event' END AS kind,
-    {eve_columns.time("j.timestamp")} AS ts,
+    n::INTEGER AS n,
+    CASE j.event_type {kinds} ELSE {len(_KINDS) - 1} END::UTINYINT AS kind,
+    {time} AS ts,
     coalesce(
-        j.event_type IS NULL OR j.event_type = '' OR length(j.event_type) > 64
-        OR j.timestamp IS NULL OR {_unusual_time("j.timestamp")}
+        j.event_type IS NULL OR j.event_type = '' OR strlen(j.event_type) > 64
+        OR {time} IS NULL OR {_unusual_time("j.timestamp")}
         OR (j.src_ip IS NOT NULL AND NOT regexp_full_match(j.src_ip, '{_USUAL_ADDRESS}'))
         OR (j.dest_ip IS NOT NULL AND NOT regexp_full_match(j.dest_ip, '{_USUAL_ADDRESS}'))
         OR (coalesce(j.proto, '') IN ('TCP', 'UDP') AND (j.src_port IS NULL OR j.dest_port IS NULL))
@@ -280,6 +280,10 @@ SELECT
         )),
         true
     ) AS doubtful,
-    j.event_type IS NULL OR {eve_columns.time("j.timestamp")} IS NULL AS unfit
-FROM decoded
+    j.event_type IS NULL OR {time} IS NULL AS unfit
+FROM (SELECT n, {decoded} AS j FROM incoming)
 """
+
+
+_FAST_LOOK = _look(f"from_json(line, '{_LOOKED_AT}')")
+_GUARDED_LOOK = _look(f"CASE WHEN json_valid(line) THEN from_json(line, '{_LOOKED_AT}') END")

@@ -175,8 +175,9 @@ def time(text: str) -> str:
     sign = f"CASE {zone}[1] WHEN '-' THEN -1 ELSE 1 END"
     minutes = f"60 * try_cast({zone}[2:3] AS INTEGER) + try_cast({zone}[4:5] AS INTEGER)"
     return (
-        f"CASE WHEN substr({text}, 27) IN ('+0000', '', 'Z') "
-        f"THEN try_cast(left({text}, 26) AS TIMESTAMP) "
+        # DuckDB's cast reads an offset but does not apply it: right for +0000 and for none.
+        f"CASE WHEN ends_with({text}, '+0000') OR strlen({text}) = 26 "
+        f"THEN try_cast({text} AS TIMESTAMP) "
         f"ELSE try_cast(left({text}, 26) AS TIMESTAMP) - to_minutes({sign} * ({minutes})) END"
     )
 
@@ -192,27 +193,24 @@ def address(text: str) -> str:
     octets = " || '.' || ".join(
         f"(try_cast('0x' || substr({text}, {at}, 2) AS UTINYINT))" for at in (31, 33, 36, 38)
     )
+    groups = f"regexp_replace(':' || lower({text}) || ':', ':0{{1,3}}([0-9a-f])', ':\\1', 'g')"
     return (
-        f"CASE WHEN length({text}) <> 39 OR {text}[5] <> ':' THEN {text} "
+        f"CASE WHEN strlen({text}) <> 39 OR {text}[5] <> ':' THEN {text} "
         f"WHEN starts_with({text}, '{mapped}') THEN {octets} "
-        f"ELSE {_compressed(_short_groups(text))} END"
+        f"ELSE list_transform([{groups}], lambda g: {_folded('g')})[1] END"
     )
 
 
-def _short_groups(text: str) -> str:
-    return f"regexp_replace(':' || lower({text}) || ':', ':0{{1,3}}([0-9a-f])', ':\\1', 'g')"
-
-
-def _compressed(groups: str) -> str:
-    """Return SQL that folds the first of the longest runs of zero groups in ``:a:b:…:``."""
-    cases = []
-    for length in range(8, 1, -1):
-        run = ":" + "0:" * length
-        left = f"ltrim(left(g, instr(g, '{run}') - 1), ':')"
-        right = f"rtrim(substr(g, instr(g, '{run}') + {len(run)}), ':')"
-        cases.append(f"WHEN contains(g, '{run}') THEN {left} || '::' || {right}")
-    fold = f"CASE {' '.join(cases)} ELSE trim(g, ':') END"
-    return f"list_transform([{groups}], lambda g: {fold})[1]"
+def _folded(groups: str) -> str:
+    """Return SQL that folds the first of the longest runs of zeros in ``:a:b:…:``."""
+    runs = f"list_prepend('', regexp_extract_all({groups}, ':(?:0:){{2,}}'))"
+    longest = f"list_reduce({runs}, lambda a, b: CASE WHEN strlen(b) > strlen(a) THEN b ELSE a END)"
+    left = f"ltrim(left({groups}, instr({groups}, r) - 1), ':')"
+    right = f"rtrim(substr({groups}, instr({groups}, r) + strlen(r)), ':')"
+    return (
+        f"list_transform([{longest}], lambda r: CASE WHEN r = '' THEN trim({groups}, ':') "
+        f"ELSE {left} || '::' || {right} END)[1]"
+    )
 
 
 def _macs(side: str) -> str:

@@ -13,6 +13,7 @@ its truncation, and nobody can say so afterwards; what was read before is not re
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
@@ -30,9 +31,6 @@ HEAD_BYTES = 4096
 
 MAX_ROTATED = 400
 """How many rotated files beside a log are looked at, the newest; more are never opened."""
-
-READ_BYTES = 8 << 20
-"""Size of one read; a batch is made of several."""
 
 
 _STAMP = r"[.-][0-9][0-9T:_.-]*"  # what logrotate and Suricata put into a rotated name
@@ -104,6 +102,7 @@ class _Part:
     offset: int
     skipping: bool
     final: bool
+    packed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +221,7 @@ class _Seen:
             offset=mark.offset if mark else 0,
             skipping=mark.skipping if mark else False,
             final=final,
+            packed=self.packed,
         )
 
 
@@ -250,29 +250,39 @@ class _LineReader:
         while not ended:
             block, ended = self._fill(carry)
             lines, carry = self._cut(block, last=ended and self._part.final and not self.error)
+            end = self._offset
             if ended and self.error and carry:
                 self._drop("cut off within a line", carry)
+            if carry and not self._part.packed:
+                self._file.seek(-len(carry), os.SEEK_CUR)  # cheaper than joining large blocks
+                carry = b""
             if lines or self._rejects:
-                yield self._chunk(lines, self._offset - (len(carry) if self.error else 0))
+                yield self._chunk(lines, end)
         if self._skipping and self._offset > self._part.offset:
             yield self._chunk(b"", self._offset)
 
     def _fill(self, carry: bytes) -> tuple[bytes, bool]:
         """Return what was left and what follows, up to a chunk; and whether the file ends."""
+        try:
+            block = self._file.read(self._chunk_bytes - len(carry))
+        except compressed.BROKEN_STREAM:
+            return self._fill_slowly(carry)
+        return carry + block if carry else block, not block
+
+    def _fill_slowly(self, carry: bytes) -> tuple[bytes, bool]:
+        """Return what can still be read of a broken file."""
         blocks = [carry]
-        size = len(carry)
-        while size < self._chunk_bytes:
+        with compressed.open_plain(self._part.path) as again:
             try:
-                block = self._file.read(min(READ_BYTES, self._chunk_bytes - size))
+                again.seek(self._offset + len(carry))
+                while block := again.read(1024):
+                    blocks.append(block)
             except compressed.BROKEN_STREAM as cause:
-                place = self._offset + size
+                block = b"".join(blocks)
+                place = self._offset + len(block)
                 self.error = f"{self._part.path}: broken at byte {place} of its content: {cause}"
-                return b"".join(blocks), True
-            if not block:
-                return b"".join(blocks), True
-            blocks.append(block)
-            size += len(block)
-        return b"".join(blocks), False
+                return block, True
+        return b"".join(blocks), True
 
     def _cut(self, block: bytes, *, last: bool) -> tuple[bytes, bytes]:
         """Return the whole lines and what is left; pass over a line without an end."""
