@@ -93,7 +93,8 @@ def prepare(config: Config, *, progress: Callable[[str], None]) -> Evening:
     report = replay(store, config, inputs, progress=progress)
     notes.extend(f"{each.path}: {each.error}" for each in report.inputs if each.error)
     with store.read() as reader:
-        ended = reader.value("SELECT max(last_event) FROM source") or utc_now()
+        # Not the last event: Suricata stamps its statistics with the wall clock.
+        ended = reader.value("SELECT max(end_ts) FROM flow") or utc_now()
     letter = digests.build(
         store,
         since=ended - timedelta(days=1),
