@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conftest import SHARED
-from fakes.openapi import Description
+from fakes.openapi import described
 from fakes.pihole import Pihole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from fakes.openapi import Description
 
 
 @pytest.fixture(scope="session")
 def pihole_description() -> Description | None:
     """Pi-hole's own description of its API, or None where it is absent."""
     main = SHARED / "corpus" / "pihole" / "openapi" / "main.yaml"
-    return Description(main) if main.exists() else None
+    return described(main)
 
 
 @pytest.fixture

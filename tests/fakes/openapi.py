@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@functools.cache
+def described(main: Path) -> Description | None:
+    """Return the description in that file, read once, or None where it is absent."""
+    return Description(main) if main.exists() else None
+
+
 class Description:
     """An OpenAPI 3.0 description, in one file or in many that refer to each other."""
 
     def __init__(self, main: Path) -> None:
         self._folder = main.parent
         self._files: dict[str, Any] = {}
+        self._validators: dict[int, jsonschema.Draft7Validator] = {}
         self._main = main.name
         self.paths: dict[str, Any] = self._file(self._main)["paths"]
 
@@ -38,7 +46,7 @@ class Description:
         if described is None:
             found.append(f"{method} {path} never answers {status}")
         elif answer is not None:
-            content = self._expand(described).get("content", {})
+            content = self._expand_ref(described).get("content", {})
             schema = next((c.get("schema") for c in content.values()), None)
             if schema is not None:
                 found += self._check(schema, answer, f"{method} {path} answers")
@@ -55,11 +63,14 @@ class Description:
         return None
 
     def _body(self, operation: dict[str, Any]) -> Any:
-        body = self._expand(operation.get("requestBody") or {})
+        body = self._expand_ref(operation.get("requestBody") or {})
         return next((c["schema"] for c in body.get("content", {}).values()), None)
 
     def _check(self, schema: Any, value: Any, where: str) -> list[str]:
-        validator = jsonschema.Draft7Validator(self._expand(schema))
+        key = id(schema)
+        if key not in self._validators:
+            self._validators[key] = jsonschema.Draft7Validator(self._expand(schema))
+        validator = self._validators[key]
         return [
             f"{where}: {'/'.join(map(str, error.path))} {error.message[:200]}"
             for error in validator.iter_errors(value)

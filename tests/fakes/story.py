@@ -41,6 +41,7 @@ class Story:
         *peers: str,
         device: str | None = "dlaptop",
         status: str = "open",
+        src_ip: str | None = "192.168.1.20",
         at: datetime = T0,
     ) -> None:
         with self.store.transaction() as tx:
@@ -65,12 +66,12 @@ class Story:
                 INSERT INTO finding (id, class, level, detector, title, key, device_id,
                     src_ip, peers, first_seen, last_seen, count, facts, evidence, tags,
                     updated_at, incident_id)
-                VALUES ($fid, $class, 'high', 'test', 'a finding', 'k', $device, '192.168.1.20',
+                VALUES ($fid, $class, 'high', 'test', 'a finding', 'k', $device, $src,
                     $peers, $at, $at, 1, '{}', [], [], $at, $id)
                 """,
                 {
                     "fid": f"f{number}", "class": finding_class, "device": device,
-                    "peers": list(peers), "at": at, "id": number,
+                    "peers": list(peers), "src": src_ip, "at": at, "id": number,
                 },
             )  # fmt: skip
 

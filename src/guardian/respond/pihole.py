@@ -152,6 +152,9 @@ class Pihole:
             return Proof(holds=False, summary="blocking is switched off in Pi-hole")
         if not listed:
             return Proof(holds=False, summary=f"Pi-hole lists no rule for {who}")
+        allowed = await self._allowed(order)
+        if allowed is not None:
+            return Proof(holds=False, summary=f"an allow rule in Pi-hole wins: {allowed}")
         mine = [name for name in order.target.names if name not in shared]
         others = await self._prober.until_free(mine, receipt)
         summary = (
@@ -211,6 +214,21 @@ class Pihole:
             else:
                 await self._client.put_client(client.client, comment=client.comment, groups=rest)
 
+    async def _allowed(self, order: Order) -> str | None:
+        """Return an allow rule that wins over the order's for its device, if there is one."""
+        groups = {
+            group
+            for client in await self._client.clients()
+            if client.client in order.target.device_ips
+            for group in client.groups
+        }
+        for rule in await self._client.domains("allow"):
+            if rule.enabled and groups & set(rule.groups):
+                for name in order.target.names:
+                    if rule.domain == name or (rule.kind == "regex" and _finds(rule.domain, name)):
+                        return rule.domain
+        return None
+
     async def _missing(self, order: Order, group: int) -> list[tuple[ListKind, str]]:
         """Return the rules that are not in force yet, each spelt so that it is free."""
         rules = await self._client.domains("deny")
@@ -246,6 +264,13 @@ def _spellings(order: Order, name: str) -> tuple[tuple[ListKind, str], ...]:
             ("regex", f"(\\.|^)({escaped}|{own})$"),
         )
     return (("exact", name), ("regex", f"^({escaped}|{own})$"))
+
+
+def _finds(expression: str, name: str) -> bool:
+    try:
+        return re.search(expression, name, re.IGNORECASE) is not None
+    except re.error:  # the server's dialect knows more: its answer has to show it
+        return False
 
 
 def _kind(rule: Domain) -> ListKind:
