@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from contextlib import contextmanager
@@ -65,3 +66,12 @@ def house(store: Store) -> Store:
 def serve() -> Callable[..., Any]:
     """Serve a store's page."""
     return serving
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The browser of the system; tests that need it skip where it is absent."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        pytest.skip("chromium is not installed")
+    return found

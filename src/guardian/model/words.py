@@ -176,16 +176,16 @@ def local(moment: datetime, where: tzinfo | None) -> datetime:
 def clock(moment: datetime | None, where: tzinfo | None, now: datetime) -> str:
     """Return when something was, as short as it stays clear.
 
-    ``20:14`` within the last 20 hours, ``Fri 20:14`` within six days, else ``2 Nov 2026``
-    without the year when it is this one.
+    ``20:14`` today or within twelve hours, ``Fri 20:14`` within six days either way, else
+    ``2 Nov``, with its year when that is not this one.
     """
     if moment is None:
         return DASH
     there, here = local(moment, where), local(now, where)
-    age_s = (now - moment).total_seconds()
-    if -3600 * 24 < age_s < 3600 * 20 or there.date() == here.date():
+    away_s = abs((now - moment).total_seconds())
+    if there.date() == here.date() or away_s < 3600 * 12:
         return f"{there:%H:%M}"
-    if 0 < age_s < 86400 * 6:
+    if away_s < 86400 * 6:
         return f"{there:%a %H:%M}"
     return day(moment, where, now)
 

@@ -19,6 +19,7 @@ ASKS_TWICE = frozenset({"quarantine", "isolate", "device_block", "router_block",
 """Actions that take a whole device off the network; one tap is not enough."""
 
 _ENFORCED = ("asked_at", "applied_at", "verified_at", "reverted_at", "ends_at", "proof", "error")
+_BLOCKS = frozenset({"dns_block", "dns_trial", "address_block"})
 _MOVING = frozenset({"asked", "applied", "reverting"})
 
 
@@ -59,6 +60,7 @@ class Card:
     ends: str
     asks_twice: bool
     can_act: bool
+    if_done: str
 
     @property
     def waits(self) -> bool:
@@ -108,6 +110,7 @@ def card(row: Mapping[str, Any], *, now: datetime, zone: tzinfo | None) -> Card:
         ends=words.clock(row["ends_at"], zone, now) if row["ends_at"] else "",
         asks_twice=row["action"] in ASKS_TWICE,
         can_act=row["responder"] != "none",
+        if_done="If blocked" if row["action"] in _BLOCKS else "Then",
     )
 
 
@@ -134,7 +137,7 @@ def _stale(row: Mapping[str, Any]) -> bool:
 
 
 def _outcome(stage: str, row: Mapping[str, Any]) -> tuple[str, str]:
-    blocked = "Blocked" if "block" in str(row["action"]) else "Done"
+    blocked = "Blocked" if row["action"] in _BLOCKS else "Done"
     return {
         "waits": ("Needs you", "ask"),
         "asked": ("Asked", "info"),

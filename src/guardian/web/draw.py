@@ -75,8 +75,8 @@ def bar(share: float) -> Markup:
     width = max(1.5, min(100.0, 100 * share)) if share > 0 else 0
     return Markup(
         '<svg class="bar" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">'
-        '<rect class="rail" width="100" height="4" rx="2"/>'
-        '<rect class="fill" width="{width}" height="4" rx="2"/></svg>'
+        '<rect class="rail" width="100" height="4"/>'
+        '<rect class="fill" width="{width}" height="4"/></svg>'
     ).format(width=round(width, 1))
 
 

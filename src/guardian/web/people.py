@@ -205,8 +205,8 @@ def _answers(routes: APIRouter, site: Site) -> None:
         return site.page("proposal.html", title=card.button, tab="approvals", card=card, sure="")
 
     @routes.get("/p/{proposal_id}/card")
-    def fragment(proposal_id: int) -> Response:
-        return site.part("_card.html", card=card_of(proposal_id), sure="")
+    def fragment(proposal_id: int, *, choice: bool = False) -> Response:
+        return site.part("_card.html", card=card_of(proposal_id), sure="", choice=choice)
 
     @routes.get("/p/{proposal_id}/sure")
     def sure(proposal_id: int) -> Response:
@@ -220,6 +220,8 @@ def _answers(routes: APIRouter, site: Site) -> None:
         request: Request,
         proposal_id: int,
         verb: Verb,
+        *,
+        choice: bool = False,
         sure: Annotated[str, Form(max_length=10)] = "",
         back: Annotated[str, Form(max_length=300)] = "",
     ) -> Response:
@@ -228,5 +230,5 @@ def _answers(routes: APIRouter, site: Site) -> None:
             return RedirectResponse(f"/p/{proposal_id}/sure", status_code=303)
         site.answer(proposal_id, verb, actor=site.actor(request), channel="page")
         if is_fragment(request):
-            return site.part("_card.html", card=card_of(proposal_id), sure="")
+            return site.part("_card.html", card=card_of(proposal_id), sure="", choice=choice)
         return RedirectResponse(local_path(back or f"/p/{proposal_id}"), status_code=303)

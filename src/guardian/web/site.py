@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import jinja2
+from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from guardian import respond
@@ -122,6 +123,7 @@ def environment() -> jinja2.Environment:
         ),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_plain,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -135,6 +137,13 @@ def environment() -> jinja2.Environment:
     )
     env.globals.update(bar=draw.bar, dash=words.DASH, counted=words.counted, verdict=words.verdict)
     return env
+
+
+def _plain(value: object) -> object:
+    """Take control and direction characters out of whatever is printed into a page."""
+    if isinstance(value, str) and not isinstance(value, Markup) and not value.isprintable():
+        return words.clean(value, len(value))
+    return value
 
 
 def is_fragment(request: Request) -> bool:

@@ -124,7 +124,7 @@ def _under(
     if seen is not None:
         parts.append(words.counted(seen, "device seen", "devices seen"))
     if not window.replayed:
-        parts.append("since yesterday, this time")
+        parts.append("over the last 24 hours")
     return " · ".join(parts)
 
 
