@@ -12,6 +12,8 @@
 -- parameters:
 --   min_names: {default: 4, unit: names, reason: "different registered names; people mistype one or two, and their typos read like words"}
 --   min_randomness: {default: 0.45, unit: "0 to 1", reason: "chosen names lie below 0.25 in 99 of 100"}
+--   sure_randomness: {default: 0.85, unit: "0 to 1", reason: "together with the length below, one name is enough: nobody chooses or mistypes such a name"}
+--   sure_length: {default: 12, unit: characters, reason: "of the registered label; the longer, the surer the measure is"}
 --   min_length: {default: 7, unit: characters, reason: "of the registered label; short ones are abbreviations"}
 WITH missing AS (
     SELECT d.src_ip, i.registrable, d.ts, d.ref, i.randomness, split_part(i.registrable, '.', 1) AS label
@@ -25,7 +27,9 @@ WITH missing AS (
 SELECT 'dga' AS key, src_ip, min(registrable, 50).list_distinct() AS peers,
        min(ts) AS first_seen, max(ts) AS last_seen, count(*) AS count,
        CASE WHEN count(DISTINCT registrable) >= 5 * $min_names THEN 'high'
-            WHEN count(DISTINCT registrable) >= $min_names THEN 'medium' ELSE 'low' END AS level,
+            WHEN count(DISTINCT registrable) >= $min_names
+                 OR bool_or(randomness >= $sure_randomness AND len(label) >= $sure_length) THEN 'medium'
+            ELSE 'low' END AS level,
        count(DISTINCT registrable) || ' made-up names that do not exist' AS title,
        {names: count(DISTINCT registrable), mean_randomness: round(avg(randomness), 2),
         samples: list_distinct(min(registrable, 10))} AS facts,

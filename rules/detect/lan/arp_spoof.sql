@@ -14,10 +14,10 @@
 --   within_s: {default: 300, unit: s, reason: "a lease that passes on does so once, and the old holder is silent then"}
 --   min_claims: {default: 3, unit: packets, reason: "claims of the second machine; a mistake is said once or twice at start-up"}
 WITH claim AS (
-    SELECT id, ts, json_extract_string(raw, '$.src_ip') AS ip, lower(json_extract_string(raw, '$.src_mac')) AS mac,
-           json_extract_string(raw, '$.dest_ip') AS target,
-           json_extract_string(raw, '$.opcode') IN ('2', 'reply', 'is-at') AS reply,
-           lower(json_extract_string(raw, '$.eth_src')) AS eth
+    SELECT id, ts, json_extract_string(raw, '$.arp.src_ip') AS ip, lower(json_extract_string(raw, '$.arp.src_mac')) AS mac,
+           json_extract_string(raw, '$.arp.dest_ip') AS target,
+           json_extract_string(raw, '$.arp.opcode') IN ('2', 'reply', 'is-at') AS reply,
+           lower(json_extract_string(raw, '$.arp.eth_src')) AS eth
     FROM raw_event WHERE ts BETWEEN $since AND $until AND event_type = 'arp'
 ),
 valid AS (

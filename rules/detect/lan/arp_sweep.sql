@@ -15,12 +15,12 @@
 --   many_targets: {default: 100, unit: addresses, reason: "half of a usual network: a scan, whoever does it"}
 --   span_s: {default: 300, unit: s, reason: "sweeps are quick"}
 WITH asked AS (
-    SELECT id, ts, json_extract_string(raw, '$.src_ip') AS src_ip, lower(json_extract_string(raw, '$.src_mac')) AS mac,
-           json_extract_string(raw, '$.dest_ip') AS target, time_bucket(to_seconds($span_s::BIGINT), ts) AS span
+    SELECT id, ts, json_extract_string(raw, '$.arp.src_ip') AS src_ip, lower(json_extract_string(raw, '$.arp.src_mac')) AS mac,
+           json_extract_string(raw, '$.arp.dest_ip') AS target, time_bucket(to_seconds($span_s::BIGINT), ts) AS span
     FROM raw_event
     WHERE ts BETWEEN $since AND $until AND event_type = 'arp'
-      AND json_extract_string(raw, '$.opcode') IN ('1', 'request', 'who-has')
-      AND json_extract_string(raw, '$.src_ip') <> json_extract_string(raw, '$.dest_ip')
+      AND json_extract_string(raw, '$.arp.opcode') IN ('1', 'request', 'who-has')
+      AND json_extract_string(raw, '$.arp.src_ip') <> json_extract_string(raw, '$.arp.dest_ip')
 ),
 spans AS (
     SELECT src_ip, mac, span, count(DISTINCT target) AS n, count(*) AS messages, min(target, 50) AS targets,
