@@ -11,15 +11,19 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from guardian.intel import addresses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
 MAX_OPEN = 20_000
 """How many unanswered queries are held at once; the oldest leave first, unanswered."""
+
+MAX_CANDIDATES = 64
+"""How many unanswered queries for one name are looked at for an answer."""
 
 MAX_ANSWERS = 64
 """How many values of one answer are kept."""
@@ -104,7 +108,7 @@ class Assembler:
 
     def __init__(self, state: Iterable[Mapping[str, object]] = ()) -> None:
         self._open: dict[int, Query] = {}
-        self._names: dict[str, list[Query]] = {}
+        self._names: dict[str, dict[int, Query]] = {}
         self._serials: dict[int, Query] = {}
         self._current: Query | None = None
         self._done: list[Query] = []
@@ -167,15 +171,17 @@ class Assembler:
             return False
         rrtype = _TYPES.get(found[1], found[1].replace("type=", "TYPE"))
         name = found[2].lower().removesuffix(".")
-        self._add(Query(ts=ts, src_ip=client, rrname=name[:1024], rrtype=rrtype, serial=serial))
+        if self._current is not None and serial is None:
+            self._finish(self._current)  # the lines of its answer are over
         self._current = None
+        self._add(Query(ts=ts, src_ip=client, rrname=name[:1024], rrtype=rrtype, serial=serial))
         return True
 
     def _add(self, query: Query) -> None:
         self._count += 1
         query.order = self._count
         self._open[id(query)] = query
-        self._names.setdefault(query.rrname, []).append(query)
+        self._names.setdefault(query.rrname, {})[id(query)] = query
         if query.serial is not None:
             self._serials[query.serial] = query
         if len(self._open) > MAX_OPEN:
@@ -184,7 +190,7 @@ class Assembler:
     def _close(self, key: int, query: Query) -> None:
         del self._open[key]
         same = self._names[query.rrname]
-        same.remove(query)
+        del same[key]
         if not same:
             del self._names[query.rrname]
         if query.serial is not None and self._serials.get(query.serial) is query:
@@ -198,7 +204,7 @@ class Assembler:
         if found is None:
             return False
         name = found[1].lower().removesuffix(".")
-        query = self._find(name, serial, lambda one: one.status is None, newest=True)
+        query = self._fresh(name) if serial is None else self._serials.get(serial)
         if query is not None:
             query.status, query.status_detail = "forwarded", "FORWARDED"
             query.upstream = found[2][:255]
@@ -239,8 +245,7 @@ class Assembler:
         if current is not None and same and _goes_on(current, value):
             return current
         if phrase != "reply":
-            fresh = self._find(name, None, lambda one: one.status is None, newest=True)
-            return fresh or (current if current and current.rrname == name else None)
+            return self._fresh(name) or (current if current and current.rrname == name else None)
         waiting = [one for one in self._candidates(name) if not one.answered]
         forwarded = [one for one in waiting if one.status == "forwarded"] or waiting
         fitting = [one for one in forwarded if _fits(one.rrtype, value)]
@@ -249,17 +254,15 @@ class Assembler:
         return next(iter(fitting or forwarded), None)
 
     def _candidates(self, name: str) -> list[Query]:
+        """Return the queries that an answer may belong to, oldest first, boundedly many."""
         if name == "error":  # an error names no name: it is the last one that was forwarded
-            return list(self._open.values())[-64:]
-        return self._names.get(name, [])
+            return list(islice(reversed(self._open.values()), MAX_CANDIDATES))[::-1]
+        return list(islice(self._names.get(name, {}).values(), MAX_CANDIDATES))
 
-    def _find(
-        self, name: str, serial: int | None, wanted: Callable[[Query], bool], *, newest: bool
-    ) -> Query | None:
-        if serial is not None:
-            return self._serials.get(serial)
-        found = [one for one in self._names.get(name, ()) if wanted(one)]
-        return found[-1 if newest else 0] if found else None
+    def _fresh(self, name: str) -> Query | None:
+        """Return the newest query for a name of which nothing is known yet."""
+        newest = islice(reversed(self._names.get(name, {}).values()), MAX_CANDIDATES)
+        return next((one for one in newest if one.status is None), None)
 
     def _finish(self, query: Query) -> None:
         if query.answered and id(query) in self._open:

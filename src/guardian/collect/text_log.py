@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
+import pyarrow as pa
 
 from guardian.collect import columns, compressed, dnsmasq, follow, parser_spec
 from guardian.collect.blocks import blocks
@@ -26,8 +27,6 @@ from guardian.model.batch import Batch, Reject, SourceInfo
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
-
-    import pyarrow as pa
 
     from guardian.collect.base import Collector
     from guardian.collect.blocks import Block
@@ -229,13 +228,18 @@ class Reading:
 def table_of(rows: list[dict[str, object]]) -> pa.Table:
     """Return rows as an Arrow table with the types of the store."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    data = {
-        name: pl.Series(
-            name, [row.get(name) for row in rows], dtype=_TYPES.get(name, pl.String), strict=False
-        )
-        for name in names
-    }
-    return columns.to_arrow(pl.DataFrame(data))
+    return columns.to_arrow(
+        pl.DataFrame({name: _series(name, [row.get(name) for row in rows]) for name in names})
+    )
+
+
+def _series(name: str, values: list[object]) -> pl.Series:
+    kind = _TYPES.get(name, pl.String)
+    if isinstance(kind, pl.List):  # lists are quicker by way of Arrow
+        lists = pl.from_arrow(pa.array(values, pa.list_(pa.large_string())))
+        assert isinstance(lists, pl.Series)
+        return lists.alias(name)
+    return pl.Series(name, values, dtype=kind, strict=False)
 
 
 def is_kind(kind: str, path: Path, head: bytes) -> bool:
