@@ -33,6 +33,9 @@ MAX_REPLY = 16_384
 MIN_CLAIMS = 2
 """With fewer sentences left the template answers."""
 
+MIN_WORDS = 3
+"""A sentence with fewer words beside its slots says nothing."""
+
 _VOCABULARY = Path(__file__).with_name("vocabulary.txt")
 _WORD = re.compile(r"[A-Za-z]+(?:'[a-z]+)?")
 _ALLOWED = re.compile(r"[A-Za-z ,;.'()-]*")
@@ -157,6 +160,7 @@ class _Judge:
         self._filler = Filler(incident.facts, zone)
         self._kinds = {fact.id: fact.kind for fact in incident.facts}
         self._slots = slots(incident.facts)
+        self._said: set[str] = set()
         self.reasons: list[str] = []
 
     def claim(self, value: object) -> Claim | None:
@@ -186,7 +190,10 @@ class _Judge:
             filled = self._filler.fill(text)
             if title and len(filled.text) > TITLE_LENGTH:
                 reason = "title too long"
+            elif filled.text in self._said:
+                reason = "said before"
             else:
+                self._said.add(filled.text)
                 facts = tuple(dict.fromkeys((*filled.facts, *self._related(cited, filled.facts))))
                 return Claim(text=filled.text, facts=facts)
         self.reasons.append(reason)
@@ -215,6 +222,13 @@ class _Judge:
         ):
             if fault is not None:
                 return fault
+        return self._fault_of_ground(used, said, cited, title=title)
+
+    def _fault_of_ground(
+        self, used: Sequence[str], said: Sequence[str], cited: Sequence[str], *, title: bool
+    ) -> str | None:
+        if len(said) < (1 if title else MIN_WORDS):
+            return "says nothing"
         if title:
             return None if "device" in used or "whom" in used else "title without its device"
         return None if used or self._on_topic(said, cited) else "rests on no fact"

@@ -132,7 +132,7 @@ def _who(case: Case, home: House) -> Values:
     if device is None:
         return {"name": f"an unnamed device ({actor})", "kind": "unknown"}
     return {
-        "name": device["name"],
+        "name": words.clean(device["name"], 60) or "an unnamed device",
         "kind": None if device["kind"] == "unknown" else device["kind"],
         "vendor": device["vendor"],
         "model": device["model"],

@@ -29,7 +29,7 @@ def contact(case: Case, home: House) -> dict[str, object]:
     for place, name in enumerate(dict.fromkeys(shown), start=1):
         if place > 3:
             break
-        values[f"peer_{place}"] = words.clean(name, 100)
+        values[f"peer_{place}"] = words.clean(name, 100) or "a name that cannot be shown"
     return values
 
 
