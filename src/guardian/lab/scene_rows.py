@@ -19,7 +19,7 @@ from guardian.store import ingest
 if TYPE_CHECKING:
     from guardian.store import Store
 
-START = datetime(2026, 11, 2, 18, 0)
+START = datetime(2026, 11, 2, 18, 0)  # noqa: DTZ001 - the store keeps UTC without an offset
 """When scenes begin: an evening, in UTC."""
 
 RESOLVER = "192.168.7.2"
@@ -104,7 +104,8 @@ class Scene:
 
 def _schema(rows: list[dict[str, Any]]) -> pa.Schema:
     kinds: dict[type, pa.DataType] = {
-        datetime: pa.timestamp("us"), int: pa.int64(), str: pa.string(), list: pa.list_(pa.string()),
+        datetime: pa.timestamp("us"), int: pa.int64(), str: pa.string(),
+        list: pa.list_(pa.string()),
     }  # fmt: skip
     found: dict[str, pa.DataType] = {}
     for row in rows:

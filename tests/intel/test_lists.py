@@ -1,0 +1,176 @@
+"""Lists of every format are read, reduced, held back when in doubt, and written for resolvers."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dns.zone
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from guardian import resources
+from guardian.errors import InputError
+from guardian.intel import list_formats, lists
+from guardian.intel.list_names import NameSet, reduce
+from guardian.intel.names import is_below
+
+if TYPE_CHECKING:
+    from guardian.store import Store
+
+WANTED = ["ads.example.com", "tracker.example.net", "xn--bcher-kva.example"]
+
+SAMPLES = {
+    "hosts": "# head\n127.0.0.1 localhost\n0.0.0.0 Ads.Example.com # x\n"
+    "0.0.0.0 tracker.example.net bücher.example\n",
+    "domains": "# head\n*.ads.example.com\ntracker.example.net.\nbücher.example\n",
+    "adblock": "[Adblock Plus]\n! head\n||ads.example.com^\n"
+    "||tracker.example.net^$important\n||bücher.example^\n"
+    "@@||good.example.com^\n||example.org/path^\n##.banner\n",
+    "dnsmasq": "# head\naddress=/ads.example.com/\nlocal=/tracker.example.net/bücher.example/\n",
+    "unbound": 'server:\nlocal-zone: "ads.example.com" always_nxdomain\n'
+    'local-zone: "tracker.example.net" static\n'
+    'local-zone: "bücher.example" always_null\n',
+    "rpz": "$TTL 300\n@ IN SOA localhost. root.localhost. 1 2 3 4 5\n@ IN NS localhost.\n; head\n"
+    "ads.example.com CNAME .\n*.ads.example.com CNAME .\ntracker.example.net 300 IN CNAME .\n"
+    "bücher.example IN CNAME .\ngood.example.com CNAME rpz-passthru.\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+@pytest.mark.parametrize("told", [True, False])
+def test_every_format(kind: str, told: bool, tmp_path: Path) -> None:
+    path = tmp_path / "list"
+    path.write_text(SAMPLES[kind])
+    found = list_formats.read(path, list_formats.Format(kind) if told else None)
+    assert sorted(found.block["name"]) == WANTED
+    allowed = ["good.example.com"] if kind in ("adblock", "rpz") else []
+    assert found.allow["name"].to_list() == allowed
+
+
+def test_what_is_no_list_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    path.write_text("<html><body>not found, sorry about that</body></html>\n" * 5)
+    with pytest.raises(InputError, match="no format"):
+        list_formats.read(path)
+    with pytest.raises(InputError, match="cannot be read"):
+        list_formats.read(tmp_path / "absent")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=400))
+def test_no_bytes_break_a_reader(data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "list"
+        path.write_bytes(data)
+        for kind in list_formats.Format:
+            found = list_formats.read(path, kind)
+            assert all(name == name.lower() and len(name) <= 253 for name in found.block["name"])
+
+
+NAME = st.lists(st.sampled_from("abc"), min_size=2, max_size=5).map(".".join)
+
+
+@settings(deadline=None)
+@given(st.lists(NAME, max_size=12), NAME)
+def test_reducing_agrees_with_a_plain_one(names: list[str], asked: str) -> None:
+    kept = reduce(pl.Series("name", names, dtype=pl.String)).to_list()
+    plain = {n for n in names if not any(n != p and is_below(n, p) for p in names)}
+    assert kept == sorted(plain)
+    covered = NameSet(pl.Series("name", kept, dtype=pl.String)).covers([asked])[0]
+    assert covered == any(is_below(asked, name) for name in names)
+
+
+def house(tmp_path: Path, content: str) -> tuple[Path, Path]:
+    folder = tmp_path / "blocklists"
+    folder.mkdir(exist_ok=True)
+    (folder / "sources.toml").write_text(
+        '[[source]]\nname = "mine"\npath = "mine.txt"\npurpose = "test"\nlicence = "CC0"\n'
+    )
+    (folder / "catalogue").mkdir(exist_ok=True)
+    (folder / "mine.txt").write_text(content)
+    return folder, tmp_path / "out"
+
+
+def test_outputs_say_the_same(tmp_path: Path) -> None:
+    folder, out = house(tmp_path, "ads.example.com\nx.ads.example.com\ntracker.example.net\n")
+    report = lists.build(folder, out)
+    assert [(row["name"], row["names"]) for row in report["lists"]] == [
+        ("mine", 2),
+        ("guardian-all", 2),
+    ]
+    names = ["ads.example.com", "tracker.example.net"]
+    for suffix, kind in {
+        "hosts": "hosts", "domains.txt": "domains", "adguard.txt": "adblock",
+        "pihole.txt": "adblock", "dnsmasq.conf": "dnsmasq", "unbound.conf": "unbound", "rpz": "rpz",
+    }.items():  # fmt: skip
+        found = list_formats.read(out / f"mine.{suffix}", list_formats.Format(kind))
+        assert sorted(found.block["name"]) == names, suffix
+    zone = dns.zone.from_text((out / "mine.rpz").read_text(), origin="rpz.example.")
+    assert {str(name) for name in zone.nodes} >= {"ads.example.com", "*.ads.example.com", "@"}
+    first = {path.name: path.read_bytes() for path in out.glob("mine.*")}
+    again = lists.build(folder, out)
+    assert {path.name: path.read_bytes() for path in out.glob("mine.*")} == first
+    assert all(row["added"] == row["removed"] == 0 for row in again["lists"])
+
+
+def many(count: int) -> str:
+    return "".join(f"host{i}.example.com\n" for i in range(count))
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (many(49), "shrank from 100 to 49"),
+        (many(100) + "captive.apple.com\n", "captive.apple.com, which must never"),
+        (many(100) + "apple.com\n", "apple.com, which must never"),
+        (many(100) + "x.debian.org\n", "x.debian.org, which must never"),
+        ("<html>\n" * 9, "no format"),
+    ],
+)
+def test_a_doubtful_source_is_held_back(bad: str, reason: str, tmp_path: Path) -> None:
+    folder, out = house(tmp_path, many(100))
+    lists.build(folder, out)
+    before = (out / "mine.domains.txt").read_bytes()
+    house(tmp_path, bad)
+    report = lists.build(folder, out)
+    assert reason in report["sources"][0]["held"]
+    assert (out / "mine.domains.txt").read_bytes() == before
+    assert "held back" in (out / "CHANGES.md").read_text()
+    house(tmp_path, many(60))
+    assert lists.build(folder, out)["sources"][0]["held"] is None
+
+
+def test_an_allowed_name_leaves_every_list(tmp_path: Path) -> None:
+    folder, out = house(tmp_path, "||a.example.com^\n||b.example.com^\n@@||b.example.com^\n")
+    lists.build(folder, out)
+    assert list_formats.read(out / "mine.domains.txt").block["name"].to_list() == ["a.example.com"]
+
+
+def test_own_lists_hold_what_breaks_nothing(tmp_path: Path) -> None:
+    report = lists.build(resources.path("blocklists"), tmp_path / "out", formats=["domains"])
+    counts = {row["name"]: row["names"] for row in report["lists"]}
+    assert counts["guardian-acr"] > 5
+    names = (tmp_path / "out/guardian-all.domains.txt").read_text().splitlines()
+    assert "samsungacr.com" in names
+    assert not {"ring.com", "tvinteractive.tv", "acr0.samsungcloudsolution.com"} & set(names)
+
+
+def test_explain(store: Store) -> None:
+    assert store.path is not None
+    lists.build(resources.path("blocklists"), store.path.parent / "lists", formats=["domains"])
+    known = lists.explain("LOG-ingestion.samsungACR.com.", store)
+    assert known["classes"] == ["acr"]
+    assert (known["company"], known["evidence_grade"]) == ("Samsung", "payload-validated")
+    assert {row["list"] for row in known["listed"]} == {"guardian-acr", "guardian-all"}
+    assert known["blocked"] is False
+    unknown = lists.explain("nobody.example", store)
+    assert (unknown["classes"], unknown["company"], unknown["listed"]) == ([], None, [])
+    assert lists.explain("captive.apple.com", store)["never_block"]
+    json.dumps(known)
+    with pytest.raises(InputError):
+        lists.explain("not a name", store)
