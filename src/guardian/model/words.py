@@ -97,6 +97,13 @@ def finding_class(name: str) -> str:
     return CLASSES.get(name, name.replace("_", " "))
 
 
+def device_kind(name: str) -> str:
+    """Return a kind of device as people write it; empty when it is not known."""
+    if name == "unknown":
+        return ""
+    return name.upper() if name in {"tv", "nas", "pc"} else name.replace("_", " ")
+
+
 def number(value: float | None) -> str:
     """Return a whole number with separators, or a dash when there is none."""
     return DASH if value is None else f"{value:,.0f}"

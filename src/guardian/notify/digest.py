@@ -206,7 +206,7 @@ def _new(reader: Reader, *, since: datetime, until: datetime, lines: int) -> tup
     )
     told = []
     for row in rows:
-        known = [row["kind"] if row["kind"] != "unknown" else "", words.clean(row["vendor"], 30)]
+        known = [words.device_kind(row["kind"]), words.clean(row["vendor"], 30)]
         what = ", ".join(each for each in known if each) or "not recognised yet"
         told.append(f"“{words.clean(row['name'], 50)}” ({what}).")
     return tuple(_limited(told, lines))

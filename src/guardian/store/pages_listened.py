@@ -1,12 +1,15 @@
 """Who listened: contacts with companies that the catalogue knows, by device and purpose.
 
 One visit leaves a DNS query, a TLS handshake and perhaps a resolver's log line. To count
-it once, each kind of row is counted by itself and the largest count stands for all.
+it once, each kind of row is counted by itself and the largest count stands for all. What
+the house's own resolver asks further on, on behalf of the devices, is not counted again.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+from guardian.model.finding import SURVEILLANCE_CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,8 +19,13 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
+_LISTENERS = sorted(str(each) for each in SURVEILLANCE_CLASSES)
+
 _SEEN = """
-WITH known AS (SELECT DISTINCT name FROM name_hit WHERE class <> 'policy_violation'),
+WITH known AS (SELECT DISTINCT name FROM name_hit WHERE list_contains($classes, class)),
+asked_of AS (
+    SELECT DISTINCT dest_ip FROM dns WHERE ts >= $since AND ts < $until AND dest_port = 53
+),
 seen AS (
     SELECT 'tls' AS kind, src_ip, lower(sni) AS name, ts, false AS refused FROM tls
     WHERE ts >= $since AND ts < $until AND lower(sni) IN (SELECT name FROM known)
@@ -31,6 +39,7 @@ seen AS (
     SELECT 'dns', src_ip, lower(rrname), ts, false FROM dns
     WHERE ts >= $since AND ts < $until AND type = 'query' AND rrtype IN ('A', 'AAAA', 'HTTPS')
       AND lower(rrname) IN (SELECT name FROM known)
+      AND src_ip NOT IN (SELECT dest_ip FROM asked_of WHERE dest_ip IS NOT NULL)
     UNION ALL
     SELECT 'dns_log', src_ip, lower(rrname), ts, blocked FROM dns_log
     WHERE ts >= $since AND ts < $until AND lower(rrname) IN (SELECT name FROM known)
@@ -39,7 +48,8 @@ counted AS (
     SELECT kind, src_ip, h.entry_id, h.company, h.service, h.class,
            count(*) AS contacts, count(*) FILTER (refused) AS refused, max(ts) AS last_seen
     FROM seen JOIN name_hit h USING (name)
-    WHERE $sources IS NULL OR list_contains($sources, src_ip)
+    WHERE list_contains($classes, h.class)
+      AND ($sources IS NULL OR list_contains($sources, src_ip))
     GROUP BY ALL
 ),
 each AS (
@@ -73,6 +83,7 @@ def listened(
         {
             "since": since,
             "until": until,
+            "classes": _LISTENERS,
             "sources": None if sources is None else list(sources),
             "limit": limit,
         },
@@ -95,7 +106,13 @@ def ledger(reader: Reader, *, since: datetime, until: datetime, limit: int = 200
                  device, contacts DESC, company, class
         LIMIT $limit
         """,
-        {"since": since, "until": until, "sources": None, "limit": limit},
+        {
+            "since": since,
+            "until": until,
+            "classes": _LISTENERS,
+            "sources": None,
+            "limit": limit,
+        },
     )
 
 

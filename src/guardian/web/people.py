@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Form, HTTPException, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -11,7 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from guardian.model import words
 from guardian.model.response import Verb
 from guardian.store import pages, pages_blind, pages_evidence, pages_listened
-from guardian.web import cards, draw, story
+from guardian.web import cards, rhythm, story
 from guardian.web.site import is_fragment, local_path
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ def _incidents(routes: APIRouter, site: Site) -> None:
             found = pages.findings(reader, incident_id=incident_id, limit=50)
             ids = [each for finding in found for each in finding["evidence"]]
             evidence = pages_evidence.evidence(reader, ids, limit=12)
-            rhythm = _rhythm(reader, site, row, found)
+            drawing = rhythm.rhythm(reader, row, found, zone=site.zone)
             answers = [
                 cards.card(each, now=now, zone=site.zone)
                 for each in pages.proposals(reader, incident_id=incident_id)
@@ -112,7 +111,7 @@ def _incidents(routes: APIRouter, site: Site) -> None:
             findings=found,
             evidence=evidence,
             evidence_total=len(set(ids)),
-            rhythm=rhythm,
+            rhythm=drawing,
             cards=answers,
             journal=journal,
             device=device,
@@ -137,44 +136,6 @@ def _incidents(routes: APIRouter, site: Site) -> None:
             rows=rows,
             total=len(set(ids)),
         )
-
-
-def _rhythm(reader: Any, site: Site, row: pages.Row, found: list[pages.Row]) -> dict[str, Any]:
-    """Return the drawing of the last hour of the most regular finding, with its words."""
-    timed = [each for each in found if "interval_s" in each["facts"]]
-    chosen = max(timed or found, key=lambda each: len(each["evidence"]), default=None)
-    if chosen is None:
-        return {}
-    dots = pages_evidence.moments(reader, chosen["evidence"])
-    if not dots:
-        return {}
-    hour = dots[-1] - timedelta(hours=1)
-    recent = [each for each in dots if each >= hour]
-    dots = recent if len(recent) >= 10 else dots
-    others: list[Any] = []
-    if row["src_ip"]:
-        others = pages_evidence.contacts(
-            reader,
-            sources=[row["src_ip"]],
-            peers=chosen["peers"],
-            since=dots[0],
-            until=dots[-1],
-            limit=150,
-        )
-    faint = [each["ts"] for each in others if not each["same"]]
-    began, ended = (f"{words.local(each, site.zone):%H:%M}" for each in (dots[0], dots[-1]))
-    label = f"One dot per contact from {began} to {ended}: {len(dots)} contacts"
-    facts = chosen["facts"]
-    notes = []
-    if isinstance(facts.get("interval_s"), int | float):
-        label += f", one about every {words.duration(facts['interval_s'])}"
-        notes.append(f"period {words.duration(facts['interval_s'])}")
-    if isinstance(facts.get("jitter"), int | float):
-        notes.append(f"jitter {facts['jitter'] * 100:.1f} %")
-    _, tone = words.verdict(row["verdict"], row["classes"])
-    drawing = draw.rhythm(dots, faint, label)
-    span = f"{began} – {ended}"
-    return {"svg": drawing, "span": span, "notes": " · ".join(notes), "tone": tone}
 
 
 def _answers(routes: APIRouter, site: Site) -> None:

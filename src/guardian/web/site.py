@@ -133,6 +133,7 @@ def environment() -> jinja2.Environment:
         number=words.number,
         duration=words.duration,
         kind=words.finding_class,
+        device_kind=words.device_kind,
         strength=words.evidence,
     )
     env.globals.update(bar=draw.bar, dash=words.DASH, counted=words.counted, verdict=words.verdict)

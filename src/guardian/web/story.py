@@ -93,8 +93,8 @@ def _sentence(needs: int, loose: int, state: str) -> tuple[str, str]:
         return "Guardian has seen nothing yet.", "info"
     rest = "The rest of the house is quiet."
     if loose:
-        what = words.counted(loose, "other thing is", "other things are")
-        rest = f"{what} worth a look."
+        what = "other thing is" if loose == 1 else "other things are"
+        rest = f"{words.spelled(loose)} {what} worth a look."
     if state == "blind":
         rest = "And Guardian cannot see the house just now."
     if needs:
@@ -185,8 +185,8 @@ def _new_devices(reader: Reader, window: pages.Window) -> list[Line]:
 
 
 def _looks_like(row: Mapping[str, Any]) -> str:
-    known = [words.clean(row[name], 60) for name in ("kind", "vendor") if row[name]]
-    known = [each for each in known if each != "unknown"]
+    known = [words.device_kind(row["kind"]), words.clean(row["vendor"], 60)]
+    known = [each for each in known if each]
     return f"Looks like: {', '.join(known)}." if known else "Not recognised yet."
 
 
