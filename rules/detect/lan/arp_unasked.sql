@@ -25,7 +25,9 @@ unasked AS (
 ),
 own AS (
     SELECT u.mac, u.ip, u.target, u.ts, u.id, min(o.ip) AS own_ip
-    FROM unasked u JOIN said o ON o.mac = u.mac AND o.ip <> u.ip AND o.ip NOT IN ('0.0.0.0')
+    FROM unasked u JOIN said o ON o.mac = u.mac AND o.ip <> u.ip AND o.ip <> '0.0.0.0'
+        -- It still goes by its own address afterwards, in the same network: it has not just changed it.
+        AND o.ts >= u.ts AND split_part(o.ip, '.', 1) = split_part(u.ip, '.', 1) AND split_part(o.ip, '.', 2) = split_part(u.ip, '.', 2)
     GROUP BY ALL
 )
 SELECT 'arp_unasked>' || ip || '/' || mac AS key, min(own_ip) AS src_ip, list_distinct([ip, mac] || list(target)) AS peers,

@@ -1,0 +1,55 @@
+"""Each detector against its table of cases: a hit, a near miss, nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from guardian import detect
+
+from .cases import filled
+
+FOLDER = Path(__file__).parents[1] / "cases" / "detect"
+
+
+def _cases() -> list[Any]:
+    found = []
+    for path in sorted(FOLDER.glob("*.yaml")):
+        table = yaml.safe_load(path.read_text(encoding="utf-8"))
+        for case in table["cases"]:
+            found.append(pytest.param(path.stem, case, id=f"{path.stem}: {case['name']}"))
+    return found
+
+
+@pytest.mark.parametrize(("detector", "case"), _cases())
+def test_case(detector: str, case: dict[str, Any]) -> None:
+    store = filled(case.get("rows") or {})
+    report = detect.run(store, detect.Settings())
+    assert report.errors == ()
+    with store.read() as reader:
+        rows = reader.rows(
+            "SELECT class, level, src_ip, peers, count, title, key FROM finding "
+            "WHERE detector = $detector ORDER BY key",
+            {"detector": detector},
+        )
+    expected = case.get("expect") or []
+    assert case["kind"] != "hit" or expected, "a hit expects something"
+    assert len(rows) == len(expected), rows
+    for row, want in zip(rows, expected, strict=True):
+        for key, value in want.items():
+            if key == "peers":
+                assert set(value) <= set(row["peers"]), row
+            elif key == "title":
+                assert value in row["title"], row
+            else:
+                assert row[key] == value, row
+    # Twice is once: what is looked at again, whole, changes nothing.
+    with store.read() as reader:
+        before = reader.rows("SELECT * FROM finding ORDER BY id")
+    detect.run(store, detect.Settings(), full=True)
+    with store.read() as reader:
+        assert reader.rows("SELECT * FROM finding ORDER BY id") == before
+    store.close()
