@@ -1,0 +1,178 @@
+"""Collect queries from Pi-hole v6 by its API, over one session that lives as long as this.
+
+The API has no "after this id", ids are given again after a crash, and rows change while
+answers come in. So it is read by time: each reading begins a little before the last row
+known, and a row that changed since takes the place of the one that was stored. Windows
+of time keep a day's catch-up in bounded memory and in order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from guardian.clients.pihole import PiholeClient
+from guardian.collect import columns
+from guardian.collect.pihole_words import KEY, RCODES, STATUSES
+from guardian.collect.remote import Poller
+from guardian.model.batch import Batch, Reject, SourceInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from guardian.clients.pihole import Query
+
+OVERLAP_S = 30.0
+"""How far before the last known row is read again: FTL waits for an answer no longer."""
+
+FIRST_S = 86_400.0
+"""How far back the first reading goes: what FTL keeps in memory (webserver.api.maxHistory)."""
+
+WINDOW_S = 3600.0
+"""How much time is read at once while catching up."""
+
+PAGE_ROWS = 1000
+MAX_WINDOW_ROWS = 200_000
+"""A window with more rows is read in halves: bounded memory on the busiest day."""
+
+MIN_WINDOW_S = 1.0
+
+
+class PiholeApiCollector:
+    """Read Pi-hole's queries by its API. ``close`` gives the session's seat back."""
+
+    def __init__(
+        self,
+        url: str,
+        password: str | None = None,
+        *,
+        every_s: float = 1.0,
+        ca_file: Path | None = None,
+        tls_name: str | None = None,
+        client: PiholeClient | None = None,
+    ) -> None:
+        self._url = url
+        self._client = client or PiholeClient(url, password, ca_file=ca_file, tls_name=tls_name)
+        self._poller = Poller(every_s)
+
+    @property
+    def source(self) -> SourceInfo:
+        """The server by its address."""
+        return SourceInfo(name=f"pihole-api:{self._url}", kind="pihole-api", path=self._url)
+
+    def batches(
+        self, bookmark: Mapping[str, object] | None, *, final: bool = False
+    ) -> Iterator[Batch]:
+        """Yield new and changed queries, oldest first; nothing before it is time to ask.
+
+        Raises:
+            CollectorError: the server cannot be asked; says when it will be again.
+        """
+        if not self._poller.due(now=final):
+            return
+        mark = _Mark.of(bookmark)
+        now = time.time()
+        start = mark.ts - OVERLAP_S if mark.ts else now - FIRST_S
+        width = WINDOW_S
+        while start < now + OVERLAP_S:
+            end = start + width
+            rows = self._poller.call(self._window(start, end))
+            if rows is None and width > MIN_WINDOW_S:
+                width = max(MIN_WINDOW_S, width / 2)
+                continue
+            batch = _batch(rows or [], mark, lost=rows is None)
+            if batch is not None:
+                mark = _Mark.of(batch.bookmark)
+                yield batch
+            start = end
+
+    def close(self) -> None:
+        """Log out. Safe to call twice."""
+        self._poller.close(self._client.aclose())
+
+    async def _window(self, start: float, end: float) -> list[Query] | None:
+        """Return the queries of a window; None when they are too many."""
+        rows: list[Query] = []
+        async for page in self._client.queries(since=start, until=end, length=PAGE_ROWS):
+            rows.extend(page)
+            if len(rows) > MAX_WINDOW_ROWS:
+                return None
+        return rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Mark:
+    """The time of the newest row, and a digest of the last rows that may still change."""
+
+    ts: float = 0.0
+    digest: str = ""
+
+    @classmethod
+    def of(cls, bookmark: Mapping[str, object] | None) -> _Mark:
+        if not bookmark:
+            return cls()
+        return cls(ts=float(str(bookmark["ts"])), digest=str(bookmark["digest"]))
+
+
+_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+    "foreign_id": pl.Int64, "seconds": pl.Float64, "src_ip": pl.String, "client_name": pl.String,
+    "rrname": pl.String, "rrtype": pl.String, "status_detail": pl.String, "reply": pl.String,
+    "upstream": pl.String, "reply_ms": pl.Float64,
+}  # fmt: skip
+
+
+def _batch(rows: list[Query], mark: _Mark, *, lost: bool) -> Batch | None:
+    """Return the batch of a window, or None when it says nothing new."""
+    frame = pl.DataFrame([_row(row) for row in rows], schema=_SCHEMA, orient="row")
+    digest = hashlib.blake2b(repr(rows).encode(), digest_size=8).hexdigest()
+    newest = max((row.time for row in rows), default=0.0)
+    if not lost and (not rows or (digest == mark.digest and newest <= mark.ts)):
+        return None
+    good = frame.with_columns(
+        columns.seconds(pl.col("seconds")).alias("ts"),
+        columns.address_column(frame["src_ip"]),
+        pl.col("rrname").str.to_lowercase().str.strip_suffix(".").str.slice(0, 1024),
+        pl.col("status_detail")
+        .replace_strict(STATUSES, default="unknown", return_dtype=pl.String)
+        .alias("status"),
+        pl.col("reply").replace_strict(RCODES, default=None, return_dtype=pl.String).alias("rcode"),
+    ).drop_nulls(["ts", "src_ip", "rrname"])
+    good = good.with_columns((pl.col("status") == "blocked").alias("blocked"))
+    rejects: list[Reject] = []
+    if frame.height > good.height:
+        reason = "a query without time, client or name"
+        rejects.append(Reject(reason=reason, place="api", count=frame.height - good.height))
+    if lost:
+        reason = f"more than {MAX_WINDOW_ROWS} queries within {MIN_WINDOW_S:.0f} s"
+        rejects.append(Reject(reason=reason, place="api"))
+    last = max(newest, mark.ts)
+    return Batch(
+        tables={
+            "dns_log": columns.to_arrow(good.drop("seconds", "reply").sort("ts", "foreign_id"))
+        },
+        bookmark={"ts": last, "digest": digest},
+        rejects=tuple(rejects),
+        events=good.filter(pl.col("seconds") > mark.ts).height,
+        replace={"dns_log": KEY},
+    )
+
+
+def _row(query: Query) -> tuple[object, ...]:
+    wait = query.reply.time
+    return (
+        query.id if abs(query.id) < 2**62 else None,
+        query.time,
+        query.client.ip,
+        query.client.name or None,
+        query.domain or None,
+        query.type,
+        query.status,
+        query.reply.type,
+        query.upstream,
+        wait * 1000.0 if wait is not None and wait >= 0 else None,
+    )

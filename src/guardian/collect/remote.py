@@ -1,0 +1,96 @@
+"""Ask a server again and again: a loop of its own, a pace, and a back-off.
+
+A collector is read by whatever thread has time, but a client's session and connection
+belong to one event loop. So each remote collector has a loop in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from guardian.errors import ClientError, CollectorError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+CALL_TIMEOUT_S = 120.0
+"""How long one reading may take; the client's own limits are far below."""
+
+MAX_PAUSE_S = 300.0
+"""The longest pause after failures: a server that comes back is noticed in five minutes."""
+
+Result = TypeVar("Result")
+
+
+class Poller:
+    """When to ask next, and where to run it. Closed once, with the client's last words."""
+
+    def __init__(self, every_s: float) -> None:
+        self._every_s = every_s
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._next = 0.0
+        self._failures = 0
+        self._error: str | None = None
+
+    def due(self, *, now: bool = False) -> bool:
+        """Tell whether it is time to ask; while backing off, say again what is wrong.
+
+        Raises:
+            CollectorError: the last try failed and the next is still to come.
+        """
+        if now or time.monotonic() >= self._next:
+            return True
+        if self._error is not None:
+            raise CollectorError(self._error)
+        return False
+
+    def call(self, what: Coroutine[Any, Any, Result]) -> Result:
+        """Run a coroutine to its end and set the pace by its outcome.
+
+        Raises:
+            CollectorError: the server could not be asked, or did not answer as agreed.
+        """
+        future = asyncio.run_coroutine_threadsafe(what, self._running())
+        try:
+            result = future.result(CALL_TIMEOUT_S)
+        except TimeoutError as error:
+            future.cancel()
+            raise self._failed(f"no answer within {CALL_TIMEOUT_S:.0f} s") from error
+        except ClientError as error:
+            raise self._failed(str(error)) from error
+        self._failures, self._error = 0, None
+        self._next = time.monotonic() + self._every_s
+        return result
+
+    def close(self, last: Coroutine[Any, Any, None]) -> None:
+        """Run the client's farewell and end the loop. Safe to call twice."""
+        if self._loop is None or self._thread is None:
+            last.close()
+            return
+        loop, self._loop = self._loop, None
+        try:
+            asyncio.run_coroutine_threadsafe(last, loop).result(10.0)
+        except (TimeoutError, ClientError):
+            pass  # the server is gone: there is nobody to say farewell to
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            self._thread.join(timeout=5.0)
+
+    def _failed(self, message: str) -> CollectorError:
+        self._failures += 1
+        pause = min(MAX_PAUSE_S, self._every_s * 2.0**self._failures)
+        self._next = time.monotonic() + pause
+        self._error = f"{message} (asked again in {pause:.0f} s)"
+        return CollectorError(self._error)
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=loop.run_forever, name="remote", daemon=True)
+            self._thread.start()
+            self._loop = loop
+        return self._loop
