@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,9 +12,10 @@ from guardian.store import ingest
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from guardian.collect.base import Collector
+    from guardian.model.batch import Batch
     from guardian.store import Store
 
 
@@ -44,8 +47,9 @@ def drain(
     source_id = ingest.register(store, collector.source)
     so_far = Progress()
     error: str | None = None
+    mark = ingest.bookmark(store, source_id)
     try:
-        for batch in collector.batches(ingest.bookmark(store, source_id), final=final):
+        for batch in _ahead(collector.batches(mark, final=final)):
             ingest.commit(store, source_id, batch)
             so_far = Progress(
                 events=so_far.events + batch.events, rejected=so_far.rejected + batch.rejected
@@ -58,3 +62,24 @@ def drain(
         error = str(cause)
     ingest.note_state(store, source_id, error)
     return Progress(events=so_far.events, rejected=so_far.rejected, error=error)
+
+
+def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Yield batches while the next one is made in a thread: both cores have work.
+
+    At most one batch waits, so memory stays bounded and a slow store slows the reader.
+    """
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="collect") as pool:
+        coming = pool.submit(next, batches, None)
+        try:
+            while (batch := coming.result()) is not None:
+                coming = pool.submit(next, batches, None)
+                yield batch
+        finally:
+            coming.cancel()
+            pool.submit(_close, batches)
+
+
+def _close(batches: Iterator[Batch]) -> None:
+    if isinstance(batches, Generator):
+        batches.close()

@@ -263,11 +263,14 @@ class _LineReader:
 
     def _fill(self, carry: bytes) -> tuple[bytes, bool]:
         """Return what was left and what follows, up to a chunk; and whether the file ends."""
+        wanted = self._chunk_bytes - len(carry)
         try:
-            block = self._file.read(self._chunk_bytes - len(carry))
+            block = self._file.read(wanted)
         except compressed.BROKEN_STREAM:
             return self._fill_slowly(carry)
-        return carry + block if carry else block, not block
+        # A plain file gives all that is asked for until its end, a packed one may give less.
+        ended = not block if self._part.packed else len(block) < wanted
+        return carry + block if carry else block, ended
 
     def _fill_slowly(self, carry: bytes) -> tuple[bytes, bool]:
         """Return what can still be read of a broken file."""

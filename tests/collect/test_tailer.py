@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import time
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+import pytest
+import zstandard
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from guardian.collect.tailer import Mark, Tailer
+from guardian.errors import CollectorError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Follower:
+    """Read a log step by step, through the bookmark's JSON form, as the store would."""
+
+    def __init__(self, path: Path, **limits: int) -> None:
+        self.tailer = Tailer(path=path, **limits)
+        self.bookmark: dict[str, object] | None = None
+        self.lines: list[bytes] = []
+        self.reasons: list[str] = []
+        self.places: list[str] = []
+
+    def read(self, *, final: bool = False, most: int = 1_000_000) -> None:
+        for chunk in self.tailer.unread(Mark.from_json(self.bookmark), final=final):
+            self.lines += chunk.data.splitlines()
+            self.reasons += [reject.reason for reject in chunk.rejects]
+            self.places += [reject.place for reject in chunk.rejects]
+            self.bookmark = chunk.mark.as_json()
+            most -= 1
+            if not most:
+                break  # killed here: what follows is not committed
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "eve.json"
+
+
+def test_a_half_line_waits_for_its_end(log: Path) -> None:
+    follower = Follower(log)
+    log.write_bytes(b"one\ntw")
+    follower.read()
+    assert follower.lines == [b"one"]
+    with log.open("ab") as file:
+        file.write(b"o\n\xc3")
+    follower.read()
+    with log.open("ab") as file:
+        file.write(b"\xa9\n")
+    follower.read()
+    assert follower.lines == [b"one", b"two", "é".encode()]
+
+
+def test_the_last_line_of_a_finished_file_needs_no_newline(log: Path) -> None:
+    log.write_bytes(b"one\ntwo")
+    follower = Follower(log)
+    follower.read(final=True)
+    follower.read(final=True)
+    assert follower.lines == [b"one", b"two"]
+
+
+def test_a_renamed_log_is_read_to_its_end_before_its_successor(log: Path) -> None:
+    log.write_bytes(b"a1\na2\n")
+    follower = Follower(log)
+    follower.read()
+    with log.open("ab") as file:
+        file.write(b"a3\n")
+    log.rename(log.with_name("eve.json.1"))
+    log.write_bytes(b"b1\n")
+    follower.read()
+    assert follower.lines == [b"a1", b"a2", b"a3", b"b1"]
+
+
+def test_a_writer_that_still_holds_the_renamed_log_is_waited_for(log: Path) -> None:
+    log.write_bytes(b"a1\n")
+    follower = Follower(log)
+    follower.read()
+    with log.open("ab") as writer:
+        log.rename(log.with_name("eve.json.1"))
+        log.touch()  # logrotate's "create", before the writer is told
+        writer.write(b"a2\na")
+        writer.flush()
+        follower.read()
+        assert follower.lines == [b"a1", b"a2"]
+        writer.write(b"3\n")
+    log.write_bytes(b"b1\n")
+    follower.read()
+    assert follower.lines == [b"a1", b"a2", b"a3", b"b1"]
+
+
+@pytest.mark.parametrize("pack", ["plain", "gz", "zst"])
+def test_logs_rotated_while_down_are_each_read_once(log: Path, pack: str) -> None:
+    log.write_bytes(b"a1\n")
+    follower = Follower(log)
+    follower.read()
+    log.write_bytes(b"a1\na2\n")
+    _rotate(log, "eve.json.2", pack, age_s=20)
+    log.write_bytes(b"b1\nb2\n")
+    _rotate(log, "eve.json.1", pack, age_s=10)
+    log.write_bytes(b"c1\n")
+    follower.read()
+    follower.read()
+    assert follower.lines == [b"a1", b"a2", b"b1", b"b2", b"c1"]
+
+
+def test_rotated_logs_are_read_even_when_the_one_we_were_in_is_gone(log: Path) -> None:
+    log.write_bytes(b"a1\n")
+    follower = Follower(log)
+    follower.read()
+    _age(log, 30)
+    follower.bookmark = {**(follower.bookmark or {}), "mtime_ns": log.stat().st_mtime_ns}
+    log.write_bytes(b"old\n")
+    _rotate(log, "eve.json.3", "plain", age_s=40)
+    log.write_bytes(b"b1\n")
+    _rotate(log, "eve.json.1", "plain", age_s=10)
+    log.write_bytes(b"c1\n")
+    follower.read()
+    assert follower.lines == [b"a1", b"b1", b"c1"]
+
+
+def test_another_log_beside_ours_is_no_rotated_one(log: Path) -> None:
+    log.write_bytes(b"a1\n")
+    follower = Follower(log)
+    follower.read()
+    log.with_name("eve-tls.json").write_bytes(b"other\n")
+    log.with_name("eve.json.swp").write_bytes(b"other\n")
+    log.unlink()
+    log.write_bytes(b"b1\n")
+    follower.read()
+    assert follower.lines == [b"a1", b"b1"]
+
+
+def test_a_line_without_end_is_passed_over_in_bounded_memory(log: Path) -> None:
+    follower = Follower(log, max_line_bytes=1000, chunk_bytes=4096)
+    log.write_bytes(b"one\n" + b"x" * 50_000)
+    follower.read()
+    with log.open("ab") as file:
+        file.write(b"x" * 50_000 + b"\ntwo\n")
+    follower.read()
+    follower.read()
+    assert follower.lines == [b"one", b"two"]
+    assert follower.reasons == ["line too long"]
+    assert follower.places == ["eve.json byte 4"]
+
+
+@pytest.mark.parametrize("pack", ["gz", "zst"])
+def test_a_cut_compressed_log_gives_what_can_be_read(log: Path, pack: str) -> None:
+    lines = [b"%06d %032x" % (at, hash(str(at)) & (2**128 - 1)) for at in range(20_000)]
+    log.write_bytes(b"\n".join(lines) + b"\n")
+    packed = _rotate(log, f"eve.json.{pack}", pack)
+    whole = packed.read_bytes()
+    packed.write_bytes(whole[: len(whole) // 2])
+    follower = Follower(packed, chunk_bytes=100_000, max_line_bytes=1000)
+    # A cut Zstandard stream looks like its end: only what was readable comes, without a word.
+    with pytest.raises(CollectorError, match="broken at byte") if pack == "gz" else nullcontext():
+        follower.read(final=True)
+    assert len(follower.lines) > 5000
+    read = follower.lines[: -1 if pack == "zst" else None]
+    assert read == lines[: len(read)]
+
+
+def test_an_absent_log_is_said_once_and_clearly(log: Path) -> None:
+    with pytest.raises(CollectorError, match="no such file"):
+        Follower(log).read()
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("append"), st.integers(1, 5), st.booleans()),
+        st.tuples(st.just("rename"), st.sampled_from(["plain", "gz", "zst"])),
+        st.tuples(st.just("copytruncate")),
+        st.tuples(st.just("read"), st.integers(1, 3)),
+    ),
+    max_size=25,
+)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(steps=STEPS)
+def test_any_interleaving_gives_each_whole_line_exactly_once(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[object, ...]]
+) -> None:
+    """Append, rotate either way, read a little and restart, in any order.
+
+    Copytruncate happens here as its own rule demands: nobody writes between its copy and
+    its truncation.
+    """
+    log = tmp_path_factory.mktemp("tail") / "eve.json"
+    follower = Follower(log, chunk_bytes=32, max_line_bytes=31)
+    written: list[bytes] = []
+    pending = b""
+    rotations = 0
+    log.touch()
+    for step in steps:
+        match step:
+            case ("append", int(count), bool(half)):
+                for _ in range(count):
+                    line = b"line %05d \xc3\xa9" % len(written)
+                    written.append(line)
+                    pending += line + b"\n"
+                cut = len(pending) - 7 if half else len(pending)
+                with log.open("ab") as file:
+                    file.write(pending[:cut])
+                pending = pending[cut:]
+            case ("rename", str(pack)):
+                _flush(log, pending)
+                pending = b""
+                rotations += 1
+                if log.stat().st_size:
+                    _rotate(log, f"eve.json.{1000 - rotations}", pack, age_s=1000 - rotations)
+                    log.touch()
+            case ("copytruncate",):
+                _flush(log, pending)
+                pending = b""
+                rotations += 1
+                if log.stat().st_size:
+                    copy = log.with_name(f"eve.json.{1000 - rotations}")
+                    shutil.copy2(log, copy)
+                    _age(copy, 1000 - rotations)
+                    log.write_bytes(b"")
+            case ("read", int(most)):
+                if follower.bookmark or log.stat().st_size:
+                    follower.read(most=most)
+    _flush(log, pending)
+    started = follower.bookmark is not None
+    follower.read()
+    follower.read()
+    if started or not rotations:
+        missed = len(written) - len(follower.lines)
+        first = written.index(follower.lines[0]) if follower.lines else missed
+        # Before the first read there is no bookmark: what was rotated by then is not ours.
+        assert follower.lines == written[first:]
+        assert not follower.reasons
+
+
+def _flush(log: Path, pending: bytes) -> None:
+    with log.open("ab") as file:
+        file.write(pending)
+
+
+def _rotate(log: Path, name: str, pack: str, *, age_s: int = 0) -> Path:
+    target = log.with_name(name)
+    log.rename(target)
+    if pack == "gz":
+        packed = target.with_name(target.name + ".gz")
+        packed.write_bytes(gzip.compress(target.read_bytes()))
+        target.unlink()
+        target = packed
+    elif pack == "zst":
+        packed = target.with_name(target.name + ".zst")
+        packed.write_bytes(zstandard.ZstdCompressor().compress(target.read_bytes()))
+        target.unlink()
+        target = packed
+    _age(target, age_s)
+    return target
+
+
+def _age(path: Path, seconds: int) -> None:
+    """Give a file the modification time it would have: rotated logs are not of one instant."""
+
+    then = time.time() - seconds
+    os.utime(path, (then, then))
