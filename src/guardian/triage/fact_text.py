@@ -55,7 +55,7 @@ _PIECES: dict[str, tuple[str, ...]] = {
     "order": ("First: {first}. Then, after {gap_s}: {then}",),
     "when": ("First at {first_at}", ", last at {last_at}", ", over {duration_s}"),
     "others": ("In the last day {other_devices} of {devices} went there",),
-    "blocked": ("The resolver refused {blocked} of {asked} for these names",),
+    "blocked": ("The house asked for these names: {asked}", "; the resolver refused {blocked}"),
     "before": ("{text}",),
     "unknown": ("Not known: {text}",),
 }

@@ -17,6 +17,7 @@ from guardian.store.incidents import facts_json
 from guardian.triage import peers as destinations
 from guardian.triage.fact_text import sentence
 from guardian.triage.families import FAMILY, Family
+from guardian.triage.load import class_events
 from guardian.triage.slots import filled_values
 
 if TYPE_CHECKING:
@@ -93,7 +94,8 @@ def packet_hash(facts: Sequence[Fact]) -> str:
 def pick(case: Case, name: str, *classes: FindingClass) -> Any:
     """Return a value of the gravest finding that has one, of these classes if given."""
     wanted = {each.value for each in classes}
-    for row in case.samples:
+    # What the leading class says comes first; the order is stable otherwise.
+    for row in sorted(case.samples, key=lambda row: row["class"] != case.lead):
         if wanted and row["class"] not in wanted:
             continue
         for key in _KEYS[name]:
@@ -145,10 +147,14 @@ def _who(case: Case, home: House) -> Values:
 
 def _what(case: Case, _: House) -> Values:
     return {
-        "classes": [words.finding_class(row["class"]) for row in case.classes],
+        "classes": [
+            words.finding_class(row["class"])
+            for row in sorted(case.classes, key=lambda row: row["class"] != case.lead)
+            if row["class"] not in case.explained
+        ],
         "detectors": len(case.detectors),
         "findings": case.findings,
-        "events": case.events,
+        "events": class_events(case, case.lead) if case.lead else case.events,
     }
 
 
@@ -172,14 +178,17 @@ def _service(case: Case, _: House) -> Values:
 
 
 def _rhythm(case: Case, _: House) -> Values:
-    interval = number(pick(case, "interval_s"))
+    # The beacon detector measures single calls; others may measure look-ups.
+    beacon = any(row["class"] == FindingClass.C2_BEACON for row in case.classes)
+    source = (FindingClass.C2_BEACON,) if beacon else ()
+    interval = number(pick(case, "interval_s", *source))
     if not interval:
         return {}
-    jitter = number(pick(case, "jitter"))
+    jitter = number(pick(case, "jitter", *source))
     return {
         "interval_s": interval,
         "jitter_pct": None if jitter is None else round(jitter * 100, 1),
-        "connections": number(pick(case, "connections")) or case.events,
+        "connections": number(pick(case, "connections", *source)) or case.events,
     }
 
 
@@ -217,7 +226,7 @@ def _lookups(case: Case, _: House) -> Values:
     return {
         "domain": text(pick(case, "domain", *names)),
         "names": number(pick(case, "names", *names)),
-        "queries": number(pick(case, "queries", *names)) or case.events,
+        "queries": number(pick(case, "queries", *names)) or class_events(case, *names),
     }
 
 
@@ -281,13 +290,14 @@ def _when(case: Case, _: House) -> Values:
 
 
 def _others(case: Case, home: House) -> Values:
-    if case.other_devices is None or len(case.devices) != 1:
+    local = case.lead is not None and FAMILY[case.lead] in _REACHING
+    if case.other_devices is None or len(case.devices) != 1 or local:
         return {}
     return {"other_devices": case.other_devices, "devices": len(home.devices)}
 
 
 def _blocked(case: Case, _: House) -> Values:
-    return {"blocked": case.blocked, "asked": case.asked} if case.asked else {}
+    return {"blocked": case.blocked or None, "asked": case.asked or None}
 
 
 def _unknown(case: Case) -> str:

@@ -11,7 +11,7 @@ import polars as pl
 
 from guardian.intel import addresses
 from guardian.model.finding import FindingClass, Level
-from guardian.triage.anchors import HOUSE, Signal
+from guardian.triage.anchors import HOUSE, PUBLIC_RESOLVERS, Signal
 from guardian.triage.families import FAMILY, Family
 
 if TYPE_CHECKING:
@@ -129,6 +129,8 @@ class Case:
     outside: bool
     first_seen: datetime
     last_seen: datetime
+    lead: FindingClass | None = None
+    explained: frozenset[FindingClass] = frozenset()
     findings: int = 0
     events: int = 0
     detectors: tuple[str, ...] = ()
@@ -142,7 +144,12 @@ class Case:
     asked: int = 0
 
 
-def describe(reader: Reader, cases: Mapping[int, Case], members: pl.DataFrame) -> None:
+def class_events(case: Case, *kinds: FindingClass) -> int:
+    """Return how often these classes were seen; overlapping detectors count once."""
+    return max((row["events"] for row in case.classes if row["class"] in kinds), default=0)
+
+
+def describe(reader: Reader, home: House, cases: Mapping[int, Case], members: pl.DataFrame) -> None:
     """Fill the cases from the store. ``members`` has ``number`` (of the case), ``id``, ``root``."""
     with reader.registered("member", members):
         for row in reader.rows(_CLASSES):
@@ -158,7 +165,7 @@ def describe(reader: Reader, cases: Mapping[int, Case], members: pl.DataFrame) -
         case.findings = sum(row["findings"] for row in case.classes)
         case.events = sum(row["events"] for row in case.classes)
         case.detectors = tuple(sorted({d for row in case.classes for d in row["detectors"]}))
-    _look_up(reader, cases)
+    _look_up(reader, home, cases)
 
 
 _CLASSES = """
@@ -197,7 +204,7 @@ LOOK_BACK = timedelta(hours=24)
 """How much traffic is searched for who else went there: one day before the last sign."""
 
 
-def _look_up(reader: Reader, cases: Mapping[int, Case]) -> None:
+def _look_up(reader: Reader, home: House, cases: Mapping[int, Case]) -> None:
     """Ask the catalogue, the resolver's log and the flows about the destinations."""
     rows = [
         {
@@ -208,6 +215,8 @@ def _look_up(reader: Reader, cases: Mapping[int, Case]) -> None:
         }
         for number, case in cases.items()
         for peer in case.peers
+        # What everybody in the house uses says nothing about who else went there.
+        if peer not in PUBLIC_RESOLVERS and not home.is_home(peer)
     ]
     if not rows:
         return

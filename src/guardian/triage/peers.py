@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from guardian.intel import names
 from guardian.model import words
 from guardian.model.finding import FindingClass
 from guardian.triage.anchors import is_address
@@ -19,7 +20,9 @@ def contact(case: Case, home: House) -> dict[str, object]:
     """
     if not case.peers:
         return {}
-    ordered = sorted(case.peers, key=lambda peer: (is_address(peer), case.peers.index(peer)))
+    ordered = sorted(
+        case.peers, key=lambda p: (home.is_home(p), is_address(p), case.peers.index(p))
+    )
     shown = [home.name(peer) or peer for peer in ordered]
     values: dict[str, object] = {
         "whom": _whom(case, home),
@@ -50,7 +53,7 @@ def _whom(case: Case, home: House) -> str:
 
 
 def _servers(case: Case, home: House) -> int:
-    """Return how many servers there are at least: names if any, for a name has addresses."""
+    """Return how many servers there are at least: registered names, for one has many addresses."""
     outside = [peer for peer in case.peers if not home.is_home(peer)]
-    named = [peer for peer in outside if not is_address(peer)]
+    named = {names.registrable(peer) or peer for peer in outside if not is_address(peer)}
     return max(1, len(named or outside) + max(0, case.peers_total - len(case.peers)))

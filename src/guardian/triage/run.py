@@ -200,7 +200,7 @@ def _cases(reader: Reader, home: load.House, placed: list[Placed]) -> dict[int, 
         ids += [m.signal.id for m in each.members]
     if cases:
         frame = pl.DataFrame({"number": numbers, "id": ids}, schema=_MEMBERS)
-        load.describe(reader, cases, frame)
+        load.describe(reader, home, cases, frame)
     return cases
 
 
@@ -218,9 +218,11 @@ def _row(
     prior: float,
 ) -> stored.IncidentRow:
     judgement = judge(case, prior)
+    case.lead, case.explained = judgement.lead, judgement.explained
     facts = packet(case, home, zone)
     rest = each.key.startswith(REST)
-    others = [kind.value for kind in judgement.classes if kind is not judgement.lead]
+    told_of = {judgement.lead, *judgement.explained}
+    others = [kind.value for kind in judgement.classes if kind not in told_of]
     told = tell(
         Filler(facts, zone),
         REST_STORY if rest else judgement.lead.value,

@@ -78,6 +78,7 @@ class Judgement:
     lead: C
     classes: tuple[C, ...]
     score: tuple[ScoreItem, ...]
+    explained: frozenset[C] = frozenset()
 
 
 def judge(case: Case, prior: float = 0.0) -> Judgement:
@@ -97,6 +98,7 @@ def judge(case: Case, prior: float = 0.0) -> Judgement:
         lead=lead,
         classes=tuple(ordered),
         score=tuple(items),
+        explained=explained,
     )
 
 
@@ -157,13 +159,18 @@ def _explained(case: Case, ranks: Mapping[C, int]) -> frozenset[C]:
 
 def _lead(ranks: Mapping[C, int], explained: frozenset[C]) -> C:
     candidates = [kind for kind in ranks if kind not in explained] or list(ranks)
-    # A grave cause leads before a graver sign of it only within its own family's reach.
-    return min(candidates, key=lambda kind: (-_weight(kind, ranks), LEAD_ORDER.index(kind)))
+    # Of harm that is sure enough the cause leads, even where its sign is graver.
+    harm = [kind for kind in candidates if kind in _HARM and ranks[kind] >= Level.MEDIUM.rank]
+    return min(harm or candidates, key=lambda k: (0 if harm else -_weight(k, ranks), _place(k)))
+
+
+def _place(kind: C) -> int:
+    return LEAD_ORDER.index(kind)
 
 
 def _weight(kind: C, ranks: Mapping[C, int]) -> int:
-    listens = FAMILY[kind] in (Family.CHATTER, Family.INVENTORY)
-    return ranks[kind] - (5 if listens else 0)
+    aside = FAMILY[kind] in (Family.CHATTER, Family.INVENTORY)
+    return ranks[kind] - (5 if aside else 0)
 
 
 def _verdict(
