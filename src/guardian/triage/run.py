@@ -18,7 +18,7 @@ from guardian.model import words
 from guardian.store import incident_state
 from guardian.store import incidents as stored
 from guardian.store.ingest import utc_now
-from guardian.triage import load
+from guardian.triage import feedback, load
 from guardian.triage.anchors import Anchored, Anchorer
 from guardian.triage.facts import packet, packet_hash
 from guardian.triage.grouping import group
@@ -29,6 +29,7 @@ from guardian.triage.stories import REST as REST_STORY
 from guardian.triage.stories import tell
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import tzinfo
 
     from guardian.store import Reader, Store, Transaction
@@ -111,15 +112,17 @@ def _rewritten(
 ) -> list[stored.IncidentRow]:
     """Return the incidents whose findings changed, told anew."""
     states = incident_state.states(reader)
+    answered = repr(sorted(feedback.priors(reader).items(), key=repr))
     stale = []
     for each in placed:
         old = states.get(each.number)
-        state = _state(each, home)
+        state = _state(each, home, answered)
         if old is None or old.state_hash != state:
             stale.append((each, state, old.status if old else None))
     cases = _cases(reader, home, [each for each, _, _ in stale])
+    priors = feedback.priors(reader)
     return [
-        _row(each, cases[each.number], home, zone, state=state, status=status, prior=0.0)
+        _row(each, cases[each.number], home, zone, state=state, status=status, priors=priors)
         for each, state, status in stale
     ]
 
@@ -169,14 +172,14 @@ def _numbered(reader: Reader, placed: list[Placed]) -> list[Placed]:
     return numbered
 
 
-def _state(each: Placed, home: load.House) -> str:
+def _state(each: Placed, home: load.House, answered: str) -> str:
     """Return a digest of all that an incident's words are made from."""
     parts = [
         f"{m.signal.id}:{m.signal.count}:{m.signal.last_seen}:{m.signal.level}:{m.signal.actor}"
         for m in each.members
     ]
     names = [f"{home.name(actor)}" for actor in _actors(each.members)]
-    return hashlib.sha256("\n".join([*sorted(parts), *names]).encode()).hexdigest()[:32]
+    return hashlib.sha256("\n".join([*sorted(parts), *names, answered]).encode()).hexdigest()[:32]
 
 
 def _actors(members: tuple[Anchored, ...]) -> tuple[str, ...]:
@@ -215,9 +218,13 @@ def _row(
     *,
     state: str,
     status: str | None,
-    prior: float,
+    priors: Mapping[tuple[str | None, str], float],
 ) -> stored.IncidentRow:
-    judgement = judge(case, prior)
+    judgement = judge(case)
+    owner = case.devices[0] if len(case.devices) == 1 else None
+    prior = priors.get((owner, judgement.lead.value), 0.0)
+    if prior:
+        judgement = judge(case, prior)
     case.lead, case.explained = judgement.lead, judgement.explained
     facts = packet(case, home, zone)
     rest = each.key.startswith(REST)
