@@ -43,6 +43,9 @@ _LONG_LINE = 2048
 
 _MANY_BRACKETS = 64
 
+_ONCE = (b'"event_type"', b'"timestamp"')
+"""Keys whose second occurrence would change what an event is."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EveCollector:
@@ -89,7 +92,8 @@ class EveDecoder:
         if not lines[-1]:
             lines.pop()
         rejects = _Rejects(chunk, lines)
-        tables, newest = self._sorted_out(lines, rejects)
+        repeated = any(chunk.data.count(key) != len(lines) for key in _ONCE)
+        tables, newest = self._sorted_out(lines, rejects, repeated=repeated)
         return Batch(
             tables={},
             derived={
@@ -107,14 +111,14 @@ class EveDecoder:
         )
 
     def _sorted_out(
-        self, lines: list[bytes], rejects: _Rejects
+        self, lines: list[bytes], rejects: _Rejects, *, repeated: bool
     ) -> tuple[dict[str, pa.Table], datetime | None]:
         """Return the lines by table, doubtful ones mended or refused, and the latest time."""
         if not lines:
             return {}, None
         numbered = self._numbered(lines)
         looked = self._look(numbered)
-        doubtful = self._doubtful(lines, looked)
+        doubtful = self._doubtful(lines, looked, repeated=repeated)
         if doubtful:
             for at in doubtful:
                 line = lines[at]
@@ -162,7 +166,7 @@ class EveDecoder:
                 looked = self._scratch.arrow(_GUARDED_LOOK)
         return looked.take(pc.sort_indices(looked["n"]))
 
-    def _doubtful(self, lines: Sequence[bytes], looked: pa.Table) -> list[int]:
+    def _doubtful(self, lines: Sequence[bytes], looked: pa.Table, *, repeated: bool) -> list[int]:
         found = set(pc.filter(looked["n"], looked["doubtful"]).to_pylist())
         found.update(
             at
@@ -173,6 +177,10 @@ class EveDecoder:
                 or line.count(b"{") + line.count(b"[") > _MANY_BRACKETS
             )
         )
+        if repeated:  # some line has a key twice, or within another: find which
+            found.update(
+                at for at, line in enumerate(lines) if any(line.count(key) != 1 for key in _ONCE)
+            )
         return sorted(found)
 
 
