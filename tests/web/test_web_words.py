@@ -261,3 +261,42 @@ def test_durations(seconds: float, text: str) -> None:
 )
 def test_sizes(value: float | None, text: str) -> None:
     assert words.size(value) == text
+
+
+def test_fine_here_is_previewed_done_and_undone(house: Store, serve: Callable[..., Any]) -> None:
+    def kept() -> int:
+        with house.read() as reader:
+            return int(reader.value("SELECT count(*) FROM suppression"))
+
+    with serve(house) as running, httpx.Client(base_url=running.url) as client:
+        asked = client.post("/incidents/213/fine")
+        assert "hides 1 finding." in asked.text
+        assert "TV viewing" in asked.text
+        assert kept() == 0
+        done = client.post("/incidents/213/fine", data={"sure": "yes", "reason": "<b>We know</b>"})
+        assert done.headers["location"] == "/silenced"
+        assert kept() == 1
+        listed = client.get("/silenced").text
+        assert "&lt;b&gt;We know&lt;/b&gt;" in listed
+        assert "Living-room TV" in listed
+        assert "Samsung" not in client.get("/incidents").text
+        assert "Samsung" not in client.get("/approvals").text
+        found = re.search(r"/silenced/(\d+)/lift", listed)
+        assert found
+        client.post(found.group(0))
+        assert "Samsung" in client.get("/incidents").text
+        assert kept() == 0
+
+
+def test_a_name_is_explained_and_an_unknown_one_is_an_answer(
+    house: Store, serve: Callable[..., Any]
+) -> None:
+    with serve(house) as running, httpx.Client(base_url=running.url) as client:
+        known = client.get("/names", params={"name": "ads.example"})
+        assert known.status_code == 200
+        assert "does not know this name" in known.text
+        assert "Kids&#39; tablet" in known.text
+        wrong = client.get("/names", params={"name": "<b>not a name</b>"})
+        assert wrong.status_code == 200
+        assert "&lt;b&gt;" in wrong.text
+        assert "<b>not" not in wrong.text

@@ -184,13 +184,15 @@ def proposals(
     """Return proposals with their last decision and enforcement.
 
     Those that wait for an answer come first, the gravest incident first; then the rest,
-    the last decided first. ``waiting`` keeps one of the two.
+    the last decided first. ``waiting`` keeps one of the two. What a person silenced does
+    not wait.
     """
     rows = reader.rows(
         f"""
         SELECT * FROM ({_PROPOSAL}) i
         WHERE ($waiting IS NULL OR waits = $waiting)
           AND ($incident IS NULL OR incident_id = $incident)
+          AND NOT (waits AND $incident IS NULL AND list_contains($hidden, incident_id))
         ORDER BY waits DESC,
                  CASE WHEN waits THEN {_LEVEL_RANK} END DESC,
                  CASE WHEN waits THEN incident_id END DESC,
@@ -200,6 +202,7 @@ def proposals(
         """,
         {
             "waiting": waiting,
+            "hidden": sorted(suppressed_incidents(reader)),
             "incident": incident_id,
             "limit": max(1, min(limit, MAX_ROWS)),
         },

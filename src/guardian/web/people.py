@@ -14,7 +14,11 @@ from guardian.web import cards, rhythm, story
 from guardian.web.site import is_fragment, local_path
 
 if TYPE_CHECKING:
+    from guardian.store import Reader
     from guardian.web.site import Site
+
+EVIDENCE_ROWS = 12
+"""About so many rows stand on an incident's own page; all of them one step behind."""
 
 Text = Annotated[str, Query(max_length=200)]
 
@@ -95,7 +99,7 @@ def _incidents(routes: APIRouter, site: Site) -> None:
                 raise HTTPException(404, "no such incident")
             found = pages.findings(reader, incident_id=incident_id, limit=50)
             ids = [each for finding in found for each in finding["evidence"]]
-            evidence = pages_evidence.evidence(reader, ids, limit=12)
+            evidence = _first_rows(reader, found)
             drawing = rhythm.rhythm(reader, row, found, zone=site.zone)
             answers = [
                 cards.card(each, now=now, zone=site.zone)
@@ -136,6 +140,18 @@ def _incidents(routes: APIRouter, site: Site) -> None:
             rows=rows,
             total=len(set(ids)),
         )
+
+
+def _first_rows(reader: Reader, found: list[pages.Row]) -> list[pages.Row]:
+    """Return some evidence of every finding, so that a rare kind is not crowded out."""
+    each = max(3, EVIDENCE_ROWS // max(1, len(found)))
+    rows = [
+        row
+        for finding in found[:EVIDENCE_ROWS]
+        for row in pages_evidence.evidence(reader, finding["evidence"], limit=each)
+    ]
+    known = {(row["source"], row["id"]): row for row in rows}
+    return sorted(known.values(), key=lambda row: row["ts"], reverse=True)[: 2 * EVIDENCE_ROWS]
 
 
 def _answers(routes: APIRouter, site: Site) -> None:

@@ -82,7 +82,7 @@ class Site:
         where = request.client.host if request.client else "local"
         return f"page from {where}"
 
-    def render(self, name: str, **context: Any) -> str:
+    def render(self, template: str, /, **context: Any) -> str:
         """Return a template's text with the house's clock and words bound to it."""
         now = self.now()
 
@@ -96,23 +96,23 @@ class Site:
             return words.DASH if moment is None else f"{words.local(moment, self.zone):{form}}"
 
         shared = {"clock": clock, "day": day, "local": local, "now": now}
-        return self.templates.get_template(name).render(
+        return self.templates.get_template(template).render(
             {**shared, "poll_s": self.settings.poll_s, "login": self.login, **context}
         )
 
     def page(
-        self, name: str, *, title: str, tab: str, status_code: int = 200, **context: Any
+        self, template: str, /, *, title: str, tab: str, status_code: int = 200, **context: Any
     ) -> HTMLResponse:
         """Return a whole page with the navigation around it."""
         with self.store.read() as reader:
             waiting = len({row["incident_id"] for row in pages.proposals(reader, waiting=True)})
             mark = pages.mark(reader)
-        text = self.render(name, title=title, tab=tab, waiting=waiting, mark=mark, **context)
+        text = self.render(template, title=title, tab=tab, waiting=waiting, mark=mark, **context)
         return HTMLResponse(text, status_code=status_code)
 
-    def part(self, name: str, **context: Any) -> HTMLResponse:
+    def part(self, template: str, /, **context: Any) -> HTMLResponse:
         """Return a piece of a page, for an open page to put in place."""
-        return HTMLResponse(self.render(name, **context))
+        return HTMLResponse(self.render(template, **context))
 
 
 def environment() -> jinja2.Environment:
