@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import signal
 import threading
@@ -23,6 +24,7 @@ from guardian.collect.reader import drain
 from guardian.errors import ConfigError, RefusedError
 from guardian.ops.health import set_component
 from guardian.ops.status import status
+from guardian.respond import protect
 from guardian.store import ingest, retention
 from guardian.store.ingest import utc_now
 from guardian.web import auth
@@ -64,7 +66,11 @@ class Daemon:
         clock: Callable[[], datetime] | None = None,
     ) -> None:
         self._store = store
-        self._config = config
+        # The proofs ask resolvers for the very names that are blocked: that accuses nobody.
+        own = (*config.detect.own_addresses, *protect.own_addresses())
+        self._config = dataclasses.replace(
+            config, detect=dataclasses.replace(config.detect, own_addresses=own)
+        )
         self._collectors = collectors
         self._sensors = sensors
         self._clock = clock
@@ -213,6 +219,7 @@ class Daemon:
             listen=self._config.listen,
             status=lambda: status(self._store, running=True),
             base_url=self._config.notify.base_url,
+            respond_settings=self._config.respond,
             now=self._clock or utc_now,
         )
         settings = uvicorn.Config(

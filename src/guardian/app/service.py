@@ -17,13 +17,20 @@ from typing import TYPE_CHECKING, Any
 from guardian import respond
 from guardian.detect import indicators
 from guardian.errors import InputError, UsageError
-from guardian.intel import lists
+from guardian.intel.list_explain import explain
 from guardian.model.response import Verb
 from guardian.notify import digest as digests
 from guardian.notify.send import send
 from guardian.ops import backup
-from guardian.ops.status import status
-from guardian.store import devices, findings, incidents, privacy, responses, suppressions
+from guardian.ops.status import rfc3339, status
+from guardian.store import (
+    devices,
+    findings,
+    incidents,
+    pages_listened,
+    responses,
+    suppressions,
+)
 from guardian.store.ingest import utc_now
 
 if TYPE_CHECKING:
@@ -101,7 +108,8 @@ def _proposals(service: Service, *, status: str | None = None) -> Any:
 def _privacy(service: Service, *, since_s: float) -> Any:
     until = utc_now()
     with service.store.read() as reader:
-        return privacy.as_json(reader, since=until - timedelta(seconds=since_s), until=until)
+        rows = pages_listened.ledger(reader, since=until - timedelta(seconds=since_s), until=until)
+    return [{**row, "last_seen": rfc3339(row["last_seen"])} for row in rows]
 
 
 def _explain(service: Service, *, incident: int) -> Any:
@@ -146,7 +154,7 @@ def _status(service: Service) -> Any:
 
 
 def _lists_explain(service: Service, *, domain: str) -> Any:
-    return lists.explain(domain, service.store)
+    return explain(domain, service.store)
 
 
 def _rename(service: Service, *, device: str, new_name: str) -> Any:
@@ -154,7 +162,8 @@ def _rename(service: Service, *, device: str, new_name: str) -> Any:
 
 
 def _load_indicators(service: Service, *, path: str, list_name: str) -> Any:
-    return indicators.load(service.store, Path(path), list_name)
+    loaded = indicators.load(service.store, Path(path), list_name)
+    return {"indicators": loaded.indicators, "refused": loaded.refused}
 
 
 def _suppress(

@@ -10,6 +10,7 @@ from rich.console import Console
 from guardian.app.replay import replay
 from guardian.cli.common import config_of
 from guardian.cli.output import emit, write_json
+from guardian.errors import InputError
 from guardian.lab import evaluate as evaluation
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ def evaluate(options: argparse.Namespace) -> int:
     console = Console(stderr=True)
 
     def replay_one(path: Path, store: Store) -> None:
-        replay(store, config, [path])
+        (only,) = replay(store, config, [path]).inputs
+        if only.kind is None:
+            raise InputError(only.error)
 
     report = evaluation.evaluate(
         options.corpus, replay_one, only=options.only, progress=console.print

@@ -13,10 +13,11 @@ from guardian import resources
 from guardian.app.session import call, opened
 from guardian.cli.common import config_of
 from guardian.cli.output import emit, say, write_json
-from guardian.collect import text_log
+from guardian.collect import text_trial
 from guardian.detect import lint as rule_lint
 from guardian.errors import UsageError
-from guardian.intel import catalogue, lists
+from guardian.intel import lint as catalogue_lint
+from guardian.intel import lists
 from guardian.ops import backup
 from guardian.ops import doctor as doctoring
 from guardian.web import auth
@@ -48,7 +49,7 @@ def lists_explain(options: argparse.Namespace) -> int:
 
 def rules_lint(_options: argparse.Namespace) -> int:
     """Check every rule file and the catalogue; 2 when one is wrong."""
-    errors = [*rule_lint.lint(), *catalogue.lint(resources.path("blocklists/catalogue"))]
+    errors = [*rule_lint.lint(), *catalogue_lint.lint(resources.path("blocklists/catalogue"))]
     for error in errors:
         say(str(error))
     say(f"{len(errors)} errors" if errors else "Every rule and the catalogue are in order.")
@@ -57,10 +58,16 @@ def rules_lint(_options: argparse.Namespace) -> int:
 
 def parsers_test(options: argparse.Namespace) -> int:
     """Try a log format file, or a log file against all formats."""
-    report = text_log.try_file(options.file)
-    for line in report.lines:
-        say(line)
-    return 0 if report.ok else 3
+    trial = text_trial.try_file(options.file)
+    counts = ", ".join(f"{number:,} {table}" for table, number in trial.rows.items())
+    say(f"{options.file}: {trial.kind}: {counts or 'no'} rows")
+    for example in trial.examples:
+        say("  " + "  ".join(f"{key}={value}" for key, value in example.items()))
+    for reason, number in trial.rejected.items():
+        say(f"refused: {number:,} × {reason}")
+    for place in trial.places:
+        say(f"  {place}")
+    return 3 if trial.rejected else 0
 
 
 def doctor(options: argparse.Namespace) -> int:

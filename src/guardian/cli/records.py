@@ -57,7 +57,7 @@ def proposals(options: argparse.Namespace) -> int:
 def privacy(options: argparse.Namespace) -> int:
     """Print who is told what about this house."""
     since = duration(options.since).total_seconds()
-    columns = ("device", "company", "service", "purposes", "contacts", "bytes_up", "night_share")
+    columns = ("device", "company", "class", "contacts", "refused", "last_seen")
     emit(options, _ask(options, "privacy", since_s=since), columns, empty="Nobody listened.")
     return 0
 
@@ -119,8 +119,9 @@ def digest(options: argparse.Namespace) -> int:
 def indicators_load(options: argparse.Namespace) -> int:
     """Load a threat-intel list from a file."""
     name = options.list_name or options.file.stem
-    number = _ask(options, "load_indicators", path=str(options.file.resolve()), list_name=name)
-    say(f"{name}: {number:,} indicators")
+    loaded = _ask(options, "load_indicators", path=str(options.file.resolve()), list_name=name)
+    refused = f"; {loaded['refused']:,} lines are none" if loaded["refused"] else ""
+    say(f"{name}: {loaded['indicators']:,} indicators{refused}")
     return 0
 
 
