@@ -216,3 +216,20 @@ def test_a_stranger_cannot_write_on_the_button(story: Story) -> None:
 def test_an_unknown_responder_is_a_configuration_error(story: Story) -> None:
     with pytest.raises(ConfigError, match="nosuch"):
         respond.propose(story.store, Settings(dns_responder="nosuch"), now=T0)
+
+
+def test_what_is_blocked_for_the_whole_house_is_not_proposed_for_another_device(
+    story: Story,
+) -> None:
+    story.device("dtv", "Living-room TV", "192.168.1.30")
+    story.incident(1, "c2_beacon", "malicious", "evil.example")
+    story.incident(2, "c2_beacon", "malicious", "evil.example", device="dtv")
+    respond.propose(story.store, DEEP, now=T0)
+    assert [row["status"] for row in proposals(story)] == ["proposed", "proposed"]
+    respond.answer(story.store, 1, "approve", actor="a", channel="cli", now=T0)
+    respond.propose(story.store, DEEP, now=T0)
+    assert [row["status"] for row in proposals(story)] == ["approved", "withdrawn"]
+    with story.store.transaction() as tx:
+        tx.execute("UPDATE proposal SET status = 'rejected' WHERE id = 1")
+    respond.propose(story.store, DEEP, now=T0)
+    assert [row["status"] for row in proposals(story)] == ["rejected", "proposed"]

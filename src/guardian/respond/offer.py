@@ -68,11 +68,14 @@ def propose(store: Store, settings: Settings, *, now: datetime | None = None) ->
         looked_at: set[int] = set()
         for case in cases:
             rows = on_record.get(case.id, [])
-            if rows and _current(case, rows, set(chosen.values())):
+            elsewhere = _house_wide(on_record, case.id)
+            if rows and _current(case, rows, set(chosen.values()), elsewhere):
                 kept |= {row["id"] for row in rows}
                 continue
             looked_at |= {row["id"] for row in rows}
             for draft in _drafts(reader, case, settings, lines, chosen):
+                if _uncovered(draft.target, elsewhere) is None:
+                    continue
                 change = _merge(reader, draft, rows, settings)
                 kept |= {row["id"] for row in rows if row["action"] == draft.action}
                 if change is not None:
@@ -88,9 +91,33 @@ def propose(store: Store, settings: Settings, *, now: datetime | None = None) ->
     return len(changes) + len(over)
 
 
-def _current(case: Case, rows: list[dict[str, Any]], chosen: set[str]) -> bool:
+def _current(
+    case: Case, rows: list[dict[str, Any]], chosen: set[str], elsewhere: list[Target]
+) -> bool:
     """Return whether nothing happened since these proposals were last worked out."""
-    return all(row["updated_at"] >= case.updated_at and row["responder"] in chosen for row in rows)
+    return all(
+        row["updated_at"] >= case.updated_at
+        and row["responder"] in chosen
+        and row["status"] != ProposalStatus.WITHDRAWN
+        and (
+            row["status"] != ProposalStatus.PROPOSED
+            or _uncovered(row["target"], elsewhere) is not None
+        )
+        for row in rows
+    )
+
+
+def _house_wide(on_record: dict[int, list[dict[str, Any]]], incident: int) -> list[Target]:
+    """Return what is in force for everybody because of another incident."""
+    return [
+        row["target"]
+        for other, rows in on_record.items()
+        if other != incident
+        for row in rows
+        if row["status"] == ProposalStatus.APPROVED
+        and row["state"] not in {EnforcementState.FAILED, EnforcementState.REVERTED}
+        and not row["target"].device_ips
+    ]
 
 
 def _drafts(

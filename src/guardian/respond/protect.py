@@ -125,6 +125,15 @@ def life_lines(settings: Settings) -> LifeLines:
     )
 
 
+def own_addresses() -> tuple[str, ...]:
+    """Return the addresses of this host, loopback left out.
+
+    What is seen coming from them is Guardian's own doing: it asks resolvers for the
+    very names that it blocks.
+    """
+    return tuple(str(address) for address in _own())
+
+
 def check(target: Target, lines: LifeLines) -> None:
     """Let a target pass, or refuse it.
 
