@@ -20,6 +20,7 @@ from guardian.detect.settings import Settings as DetectSettings
 from guardian.lab import evening
 from guardian.respond.settings import Settings as RespondSettings
 from guardian.store import Store, devices
+from guardian.store.reconcile import coverage
 from guardian.triage.settings import Settings as TriageSettings
 
 if TYPE_CHECKING:
@@ -131,3 +132,21 @@ def test_twice_is_once(night: Store) -> None:
     before = {name: _rows(night, sql) for name, sql in tables.items()}
     _stages(night)
     assert {name: _rows(night, sql) for name, sql in tables.items()} == before
+
+
+def test_the_resolver_explains_what_everybody_but_the_phone_does(night: Store) -> None:
+    with night.read() as reader:
+        covered = {each.name: each for each in coverage(reader)}
+    phone = covered.pop("Pixel 8")
+    assert phone.share is not None
+    assert phone.share == pytest.approx(1 / 3, abs=0.02)  # it asked at home for dns.google only
+    assert {each.name for each in phone.unexplained} >= {"signal.org", "www.ecosia.org"}
+    laptop = covered.pop("Anna's laptop")
+    assert [each.ip for each in laptop.unexplained] == [evening.ATTACKER]  # the program, by address
+    console = covered.pop("PS5 214")
+    assert [each.flows for each in console.unexplained] == [1]  # the game's server
+    camera = covered.pop("Front door camera", None)
+    assert camera is None
+    assert {each.name: each.share for each in covered.values()} == dict.fromkeys(
+        ("Living room TV", "Kitchen echo", "Ben's laptop", "Mia's tablet"), 1.0
+    )

@@ -8,6 +8,7 @@ their own, and those must not be mistaken for a phone in disguise.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from functools import lru_cache
 
@@ -52,6 +53,21 @@ def normal_mac(text: str | None) -> str | None:
     if not _MAC.fullmatch(mac) or mac in {"00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff"}:
         return None
     return None if int(mac[:2], 16) & 1 else mac
+
+
+def eui64_mac(ip: str) -> str | None:
+    """Return the hardware address that an IPv6 address was made of (RFC 4291, appendix A).
+
+    Such an address ends in the hardware address with ``ff:fe`` in its middle and the
+    universal bit turned; others (temporary, stable and opaque, manual) give None.
+    """
+    try:
+        packed = ipaddress.IPv6Address(ip).packed[8:]
+    except ValueError:
+        return None
+    if packed[3:5] != b"\xff\xfe" or not packed[0] & 2:
+        return None
+    return normal_mac(bytes((packed[0] ^ 2, *packed[1:3], *packed[5:])).hex(":"))
 
 
 @lru_cache(maxsize=4096)

@@ -48,6 +48,7 @@ SOURCE_WORDS = {
     "server": "its SSDP server line is",
     "user_agent": "its programs say",
     "domain": "it calls",
+    "tls_client": "its TLS client looks like",
     "dhcp_params": "its DHCP client asks for options",
     "router": "it",
     "resolver": "it",

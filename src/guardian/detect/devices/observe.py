@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from guardian.intel.vendors import normal_mac
+from guardian.intel.vendors import eui64_mac, normal_mac
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from guardian.detect.devices.settings import Settings
     from guardian.store import Reader
 
+GLOBAL_V6 = "^[23][0-9a-f]{3}:"
+"""IPv6 addresses of the global range (2000::/3), which a device at home has beside its own."""
 TEXT_LIMIT = 120
 """Characters kept of anything a device says of itself."""
 
@@ -66,7 +68,9 @@ def observe(reader: Reader, settings: Settings, low: int, high: int) -> Observat
         routers = _routers(reader, settings, span, configured=home)
         _drop_what_routers_carry(reader, settings, routers, span)
         stays = tuple(
-            Stay(row["ip"], normal_mac(row["mac"]), row["first"], row["last"])
+            Stay(
+                row["ip"], normal_mac(row["mac"]) or eui64_mac(row["ip"]), row["first"], row["last"]
+            )
             for row in reader.rows(_STAYS)
         )
         hints = tuple(_hints(reader, span))
@@ -116,7 +120,7 @@ def _seen(reader: Reader, settings: Settings, span: dict[str, int], *, configure
     new = "id > $low AND id <= $high"
     # A public IPv6 address is a device's own when its hardware address says so (routers are
     # taken out below); a public IPv4 address behind a hardware address is a router's traffic.
-    own_v6 = "(src_mac IS NOT NULL AND regexp_matches(src_ip, '^[23][0-9a-f]{3}:'))"
+    own_v6 = f"(src_mac IS NOT NULL AND regexp_matches(src_ip, '{GLOBAL_V6}'))"
     reader.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE seen_address AS
@@ -139,7 +143,7 @@ def _seen(reader: Reader, settings: Settings, span: dict[str, int], *, configure
             FROM sighting WHERE {new} AND {is_home("ip")}
             UNION ALL BY NAME
             SELECT src_ip AS ip, NULL AS mac, {slot} AS slot, ts, 1 AS weight
-            FROM dns_log WHERE {new} AND {src}
+            FROM dns_log WHERE {new} AND ({src} OR regexp_matches(src_ip, '{GLOBAL_V6}'))
         )
         WHERE ip NOT IN ('0.0.0.0', '::')
         GROUP BY ALL
@@ -254,6 +258,9 @@ SELECT mac, ip, source, value, min(ts) AS first, max(ts) AS last FROM (
     UNION ALL
     SELECT NULL, src_ip, 'user_agent', http_user_agent, ts
     FROM http WHERE id > $low AND id <= $high AND http_user_agent IS NOT NULL AND {home}
+    UNION ALL
+    SELECT NULL, src_ip, 'tls_client', coalesce(ja4, ja3), ts
+    FROM tls WHERE id > $low AND id <= $high AND coalesce(ja4, ja3) IS NOT NULL AND {home}
     UNION ALL
     SELECT NULL, src_ip, 'client_name', client_name, ts
     FROM dns_log WHERE id > $low AND id <= $high AND client_name IS NOT NULL AND {home}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping  # noqa: TC003 - the configuration reads the types at run time
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,6 +12,10 @@ class Settings:
 
     home_networks: tuple[str, ...] = ()
     """CIDRs that are home besides the private ranges: a public prefix of one's own."""
+
+    segments: Mapping[str, str] = field(default_factory=dict)
+    """The home's networks and what each is for: CIDR, then role (infrastructure, trusted, iot,
+    guest, or a word of your own). Others are shown by their /24 or /64."""
 
     router_min_addresses: int = 5
     """Distinct outside addresses behind one hardware address, from which on it is a router.
@@ -29,6 +34,18 @@ class Settings:
 
     max_intervals_per_address: int = 200
     """Changes of holder kept for one address; the oldest go first."""
+
+    merge_max_gap_days: int = 60
+    """Days between an old device's last row and a new one's first, up to which the two may be one
+    with a new hardware address. Phones keep a made-up address for weeks."""
+
+    merge_max_overlap_s: int = 600
+    """Seconds that both may be seen: a phone says good-bye and hello within minutes; two
+    phones of one model are at home together for longer."""
+
+    merge_min_score: int = 6
+    """Points from which on two devices are proposed to be one: a given name is worth 5, the rest
+    (options asked for, TLS client, programs) 1 to 3 each, so a name alone does not do."""
 
     max_hints_per_device: int = 60
     """Names, user agents and fingerprints kept for one device and source."""

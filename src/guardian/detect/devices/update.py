@@ -6,6 +6,7 @@ what is held, so that the same rows seen twice change nothing.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import time
 from collections import defaultdict
@@ -13,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from guardian.detect.devices.identity import Interval, Known, Register, settle
+from guardian.detect.devices.merging import propose
 from guardian.detect.devices.naming import Identity, identify
 from guardian.detect.devices.observe import Hint, Observations, observe
 from guardian.detect.devices.settings import Settings
@@ -42,6 +44,7 @@ def update(store: Store, settings: Settings | None = None, now: datetime | None 
     touched = _place(register, seen, settings)
     with store.transaction() as tx:
         _save(tx, register, touched, settings)
+        propose(tx, touched, settings, now or utc_now())
         tx.execute(
             "INSERT INTO detector_mark (detector, last_id, ran_at, seconds, error) "
             "VALUES ($mark, $high, $now, $seconds, $error) ON CONFLICT (detector) DO UPDATE SET "
@@ -167,10 +170,10 @@ def _save(
         "ORDER BY last_seen DESC, value) > $most)",
         {"ids": ids, "most": settings.max_hints_per_device},
     )
-    describe(tx, ids)
+    describe(tx, ids, settings)
 
 
-def describe(tx: Transaction, ids: Iterable[str]) -> None:
+def describe(tx: Transaction, ids: Iterable[str], settings: Settings) -> None:
     """Work out name, kind, vendor and model again; what a person has set stays."""
     wanted = list(ids)
     hints: dict[str, list[tuple[str, str]]] = defaultdict(list)
@@ -194,10 +197,28 @@ def describe(tx: Transaction, ids: Iterable[str]) -> None:
         [wanted],
     ):
         identity = identify(row["mac"], row["ip"], hints[row["device_id"]])
-        _write(tx, row, identity, taken)
+        _write(tx, row, identity, taken, _segment(row["ip"], settings))
 
 
-def _write(tx: Transaction, row: dict[str, Any], identity: Identity, taken: set[str]) -> None:
+def _segment(ip: str | None, settings: Settings) -> tuple[str | None, str]:
+    """Return the network an address lies in, by its configured role, and the reason."""
+    if ip is None:
+        return None, ""
+    address = ipaddress.ip_address(ip)
+    for text, role in settings.segments.items():
+        if address in ipaddress.ip_network(text, strict=False):
+            return role, f"because its address lies in {text}"
+    around = ipaddress.ip_network((address, 24 if address.version == 4 else 64), strict=False)
+    return str(around), "because of its address; the network has no role yet"
+
+
+def _write(
+    tx: Transaction,
+    row: dict[str, Any],
+    identity: Identity,
+    taken: set[str],
+    segment: tuple[str | None, str],
+) -> None:
     locked = set(row["locked"])
     name = identity.name
     if name in taken and row["merged_into"] is None:
@@ -209,15 +230,18 @@ def _write(tx: Transaction, row: dict[str, Any], identity: Identity, taken: set[
         **{key: text for key, text in old.items() if key in locked or key == "merged_into"},
         **{key: text for key, text in identity.reasons.items() if key not in locked},
     }
+    if segment[0] is not None and "segment" not in locked:
+        reasons["segment"] = segment[1]
     new = {
         "name": name,
         "kind": identity.kind,
         "vendor": identity.vendor,
         "model": identity.model,
+        "segment": segment[0],
     }
     kept = {column: row[column] if column in locked else value for column, value in new.items()}
     tx.execute(
         "UPDATE device SET name = $name, kind = $kind, vendor = $vendor, model = $model, "
-        "reasons = $reasons WHERE device_id = $device_id",
+        "segment = $segment, reasons = $reasons WHERE device_id = $device_id",
         {**kept, "reasons": json.dumps(reasons), "device_id": row["device_id"]},
     )

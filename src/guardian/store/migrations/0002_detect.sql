@@ -30,6 +30,17 @@ CREATE TABLE device_hint (
     last_seen  TIMESTAMP NOT NULL,
     PRIMARY KEY (device_id, source, value)
 );
+-- "Looks like the old one": two devices that may be one with a new hardware address. A person answers.
+CREATE TABLE merge_proposal (
+    device_id  VARCHAR NOT NULL,        -- the newer one
+    into_id    VARCHAR NOT NULL,        -- the older one
+    score      INTEGER NOT NULL,
+    reasons    VARCHAR[] NOT NULL,
+    status     VARCHAR NOT NULL DEFAULT 'open',   -- open | accepted | rejected
+    created_at TIMESTAMP NOT NULL,
+    answered_at TIMESTAMP, actor VARCHAR,
+    PRIMARY KEY (device_id, into_id)
+);
 -- The device that a device counts as: itself, or at the end of a chain of merges.
 CREATE VIEW v_device_root AS
 WITH RECURSIVE chain AS (
@@ -83,6 +94,26 @@ CREATE TABLE name_hit (
     breakage   VARCHAR NOT NULL,
     pattern    VARCHAR NOT NULL,
     PRIMARY KEY (name, entry_id, class)
+);
+-- How often known devices call a name (or below it), as measured; explains heartbeats away.
+CREATE TABLE periodic_fingerprint (
+    device   VARCHAR NOT NULL,
+    proto    VARCHAR NOT NULL,
+    name     VARCHAR NOT NULL,
+    period_s DOUBLE NOT NULL
+);
+-- What a person says was switched off on a device, for Guardian to check.
+CREATE SEQUENCE opt_out_seq;
+CREATE TABLE opt_out (
+    id         BIGINT PRIMARY KEY DEFAULT nextval('opt_out_seq'),
+    device_id  VARCHAR NOT NULL,
+    class      VARCHAR NOT NULL,
+    company    VARCHAR,             -- NULL: every company of the class
+    switched_off_at TIMESTAMP NOT NULL,
+    author     VARCHAR NOT NULL,
+    note       VARCHAR NOT NULL DEFAULT '',
+    created_at TIMESTAMP NOT NULL,
+    withdrawn_at TIMESTAMP
 );
 CREATE TABLE indicator (
     kind   VARCHAR NOT NULL,        -- domain | ip | cidr | ip_port | ja3 | ja4 | cert_sha1 | url
