@@ -140,11 +140,13 @@ def _blind(reader: Reader) -> bool:
 def _need(row: pages.Row, base: str, zone: tzinfo | None, now: datetime, *, whole: bool) -> Need:
     tag, _ = words.verdict(row["verdict"], row["classes"])
     title = _about(row["incident_title"], row["device"])
-    since = words.clock(row["first_seen"], zone, now)
+    summary = words.clean(row["summary"], 160)
+    told = summary.startswith(("Since ", "At "))
+    lead = "" if told else f"Since {words.clock(row['first_seen'], zone, now)}. "
     ask = words.clean(row["title"], 80)
     return Need(
         head=f"{title} ({tag[0].lower()}{tag[1:]}).",
-        body=f"Since {since}. {words.clean(row['summary'], 160)} {ask}?" if whole else "",
+        body=f"{lead}{summary} {ask}?" if whole else "",
         link=f"{base}/p/{row['id']}",
     )
 
