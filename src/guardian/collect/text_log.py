@@ -198,6 +198,10 @@ class Reading:
         """Tell whether a batch would hold anything new."""
         return bool(self.lines or self.rejects or (self.joined and self.joined.has_due(before)))
 
+    def idle(self) -> bool:
+        """Tell whether nothing waits here."""
+        return not self.lines and not (self.joined and self.joined.has_due(None))
+
     def batch(
         self,
         mark: follow.Mark | None,

@@ -1,0 +1,293 @@
+"""Decode NetFlow v5, NetFlow v9 and IPFIX datagrams into flow rows.
+
+Written here because a datagram comes from whoever can reach the port: templates are
+bounded in number and size, every length is checked against what is there, and a record
+always takes at least one byte, so that no datagram can cost more than its size. Field
+numbers: https://www.iana.org/assignments/ipfix/ipfix.xhtml; v9 is RFC 3954, IPFIX RFC 7011.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import struct
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+MAX_TEMPLATES = 2_000
+MAX_TEMPLATE_FIELDS = 256
+_REVERSE = 29_305
+"""The enterprise number of RFC 5103: the same fields for the way back."""
+_VARIABLE = 0xFFFF
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the store's times are naive UTC
+_V5 = struct.Struct("!4s4s4xHHIIIIHHxBBB")
+_V5_RECORD_BYTES = 48
+
+Fields = dict[tuple[int, int], bytes]
+Template = tuple[tuple[int, int, int], ...]
+"""The fields of a template: enterprise (0: none), number, length."""
+
+
+class FlowExportError(Exception):
+    """A datagram, or the rest of it, cannot be read; the message says why."""
+
+
+@dataclass(slots=True)
+class Decoder:
+    """Remembers the templates of each exporter; forgets the oldest when there are too many."""
+
+    templates: dict[tuple[str, int, int, int], Template] = field(default_factory=dict)
+
+    def decode(self, data: bytes, exporter: str) -> tuple[list[dict[str, Any]], list[str]]:
+        """Return the rows of a datagram and what of it could not be read."""
+        problems: list[str] = []
+        rows: list[dict[str, Any]] = []
+        try:
+            version = struct.unpack_from("!H", data)[0]
+            if version == 5:
+                rows = _version_5(data)
+            elif version in (9, 10):
+                self._sets(data, exporter, version, rows, problems)
+            else:
+                problems.append(f"version {version} is not NetFlow v5, v9 or IPFIX")
+        except FlowExportError as error:
+            problems.append(str(error))
+        except (struct.error, ValueError, OverflowError):
+            problems.append("a datagram that is cut or damaged")
+        return rows, problems
+
+    def _sets(
+        self, data: bytes, exporter: str, version: int, rows: list[dict[str, Any]], bad: list[str]
+    ) -> None:
+        if version == 9:
+            _, _, uptime, seconds, _, domain = struct.unpack_from("!HHIIII", data)
+            at, boot_ms = 20, seconds * 1000 - uptime
+        else:
+            _, size, seconds, _, domain = struct.unpack_from("!HHIII", data)
+            at, boot_ms = 16, 0
+            data = data[:size]
+        while at + 4 <= len(data):
+            number, size = struct.unpack_from("!HH", data, at)
+            if size < 4 or at + size > len(data):
+                msg = "a set that is longer than its datagram"
+                raise FlowExportError(msg)
+            body = data[at + 4 : at + size]
+            at += size
+            key = (exporter, version, domain)
+            if number in (0, 2):
+                self._learn(key, body)
+            elif number >= 256:
+                template = self.templates.get((*key, number))
+                if template is None:
+                    bad.append("flows whose template has not come yet")
+                    continue
+                rows += [
+                    row
+                    for fields in _records(body, template)
+                    if (row := _row(fields, boot_ms, seconds)) is not None
+                ]
+
+    def _learn(self, key: tuple[str, int, int], body: bytes) -> None:
+        at = 0
+        while at + 4 <= len(body):
+            number, count = struct.unpack_from("!HH", body, at)
+            at += 4
+            if number < 256:
+                return  # padding
+            if count > MAX_TEMPLATE_FIELDS:
+                msg = "a template with too many fields"
+                raise FlowExportError(msg)
+            fields: list[tuple[int, int, int]] = []
+            for _ in range(count):
+                kind, size = struct.unpack_from("!HH", body, at)
+                at += 4
+                enterprise = 0
+                if kind & 0x8000 and key[1] == 10:
+                    enterprise = struct.unpack_from("!I", body, at)[0]
+                    at += 4
+                fields.append((enterprise, kind & 0x7FFF if key[1] == 10 else kind, size))
+            self.templates.pop((*key, number), None)
+            if fields:
+                self.templates[(*key, number)] = tuple(fields)
+            while len(self.templates) > MAX_TEMPLATES:
+                del self.templates[next(iter(self.templates))]
+
+
+def _records(body: bytes, template: Template) -> list[Fields]:
+    least = max(1, sum(1 if size == _VARIABLE else size for _, _, size in template))
+    found: list[Fields] = []
+    at = 0
+    while at + least <= len(body):
+        begin = at
+        fields: Fields = {}
+        for enterprise, kind, declared in template:
+            size = declared
+            if declared == _VARIABLE:
+                size = body[at] if at < len(body) else 0
+                at += 1
+                if size == 255:
+                    size = struct.unpack_from("!H", body, at)[0]
+                    at += 2
+            if at + size > len(body):
+                return found
+            fields[(enterprise, kind)] = body[at : at + size]
+            at += size
+        if at == begin:
+            break
+        found.append(fields)
+    return found
+
+
+def _row(fields: Fields, boot_ms: int, now_s: int) -> dict[str, Any] | None:
+    """Return a flow row; None for a record without addresses (options, counters)."""
+    source = _address(fields, 8, 27)
+    target = _address(fields, 12, 28)
+    if source is None or target is None:
+        return None
+    proto = _number(fields, 4)
+    start = _time(fields, (152, 154, 150), 22, boot_ms, now_s)
+    end = _time(fields, (153, 155, 151), 21, boot_ms, now_s)
+    icmp = _number(fields, 32)
+    is_icmp = proto in (1, 58)
+    row: dict[str, Any] = {
+        "ts": min(start, end),
+        "end_ts": max(start, end),
+        "src_ip": source,
+        "dest_ip": target,
+        "src_port": None if is_icmp else _number(fields, 7),
+        "dest_port": None if is_icmp else _number(fields, 11),
+        "proto": _PROTOCOLS.get(proto or 0, str(proto)),
+        "bytes_toserver": _first(fields, (0, 231), (0, 1), (0, 85)),
+        "pkts_toserver": _first(fields, (0, 298), (0, 2), (0, 86)),
+        "bytes_toclient": _first(fields, (0, 232), (_REVERSE, 1), (_REVERSE, 85)),
+        "pkts_toclient": _first(fields, (0, 299), (_REVERSE, 2), (_REVERSE, 86)),
+        "tcp_flags_ts": (_number(fields, 6) or 0) & 0xFF if proto == 6 else None,
+    }
+    reverse = fields.get((_REVERSE, 6))
+    if proto == 6 and reverse:
+        row["tcp_flags_tc"] = int.from_bytes(reverse) & 0xFF
+    if is_icmp and icmp is not None:
+        row["icmp_type"], row["icmp_code"] = icmp >> 8 & 0xFF, icmp & 0xFF
+    mac = fields.get((0, 56), b"")
+    if len(mac) == 6 and any(mac):
+        row["src_mac"] = mac.hex(":")
+    return row
+
+
+_PROTOCOLS = {1: "ICMP", 2: "IGMP", 6: "TCP", 17: "UDP", 47: "GRE", 50: "ESP", 58: "IPv6-ICMP",
+              132: "SCTP"}  # fmt: skip
+
+
+def _number(fields: Fields, kind: int, enterprise: int = 0) -> int | None:
+    raw = fields.get((enterprise, kind))
+    return int.from_bytes(raw[:8]) & 0x7FFF_FFFF_FFFF_FFFF if raw else None
+
+
+def _first(fields: Fields, *keys: tuple[int, int]) -> int | None:
+    for enterprise, kind in keys:
+        value = _number(fields, kind, enterprise)
+        if value is not None:
+            return value
+    return None
+
+
+def _address(fields: Fields, four: int, six: int) -> str | None:
+    for kind, size in ((four, 4), (six, 16)):
+        raw = fields.get((0, kind), b"")
+        if len(raw) == size and any(raw):
+            address = ipaddress.ip_address(raw)
+            mapped = getattr(address, "ipv4_mapped", None)
+            return str(mapped or address)
+    return None
+
+
+def _time(
+    fields: Fields, kinds: tuple[int, int, int], uptime_kind: int, boot_ms: int, now_s: int
+) -> datetime:
+    """Return a time of a record: absolute, or since boot, or (without any) the export's own."""
+    milli, micro, whole = kinds
+    raw_micro = fields.get((0, micro), b"")
+    if (value := _number(fields, milli)) is not None:
+        return _at(value / 1000)
+    if len(raw_micro) == 8:  # NTP's form: seconds since 1900 and a binary fraction
+        seconds, fraction = struct.unpack("!II", raw_micro)
+        return _at(seconds - 2_208_988_800 + fraction / 2**32)
+    if (value := _number(fields, whole)) is not None:
+        return _at(value)
+    if boot_ms and (value := _number(fields, uptime_kind)) is not None:
+        return _at((boot_ms + value) / 1000)
+    return _at(now_s)
+
+
+def _at(seconds: float) -> datetime:
+    if not 0 <= seconds < 253_402_300_800:
+        msg = "a time outside of the calendar"
+        raise FlowExportError(msg)
+    return _EPOCH + timedelta(microseconds=round(seconds * 1_000_000))
+
+
+def _version_5(data: bytes) -> list[dict[str, Any]]:
+    _, count, uptime, seconds, nanoseconds = struct.unpack_from("!HHIII", data)
+    boot_ms = seconds * 1000 + nanoseconds // 1_000_000 - uptime
+    if len(data) < 24 + count * _V5_RECORD_BYTES:
+        msg = "a datagram that is cut or damaged"
+        raise FlowExportError(msg)
+    rows: list[dict[str, Any]] = []
+    for number in range(count):
+        record = _V5.unpack_from(data, 24 + number * _V5_RECORD_BYTES)
+        source, target = record[:2]
+        packets, size, first, last, sport, dport, flags, proto = record[4:12]
+        fields: Fields = {
+            (0, 8): source, (0, 12): target, (0, 2): packets.to_bytes(4), (0, 1): size.to_bytes(4),
+            (0, 22): first.to_bytes(4), (0, 21): last.to_bytes(4), (0, 7): sport.to_bytes(2),
+            (0, 11): dport.to_bytes(2), (0, 6): flags.to_bytes(1), (0, 4): proto.to_bytes(1),
+        }  # fmt: skip
+        if proto == 1:
+            fields[(0, 32)] = dport.to_bytes(2)
+        row = _row(fields, boot_ms, seconds)
+        if row is not None:
+            rows.append(row)
+    return rows
+
+
+def paired(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Join the two directions of a conversation, which most exporters report apart.
+
+    The side that spoke first is the client; a lone answer (from a port below 1024 to one
+    above) is turned round, so that the client is the client there too.
+    """
+    waiting: dict[tuple[Any, ...], dict[str, Any]] = {}
+    done: list[dict[str, Any]] = []
+    for row in sorted(rows, key=lambda one: one["ts"]):
+        side = (row["src_ip"], row["src_port"], row["dest_ip"], row["dest_port"], row["proto"])
+        back = (side[2], side[3], side[0], side[1], side[4])
+        first = waiting.pop(back, None) if row.get("bytes_toclient") is None else None
+        if first is not None and row["ts"] <= first["end_ts"] + timedelta(seconds=60):
+            first["bytes_toclient"] = row["bytes_toserver"]
+            first["pkts_toclient"] = row["pkts_toserver"]
+            first["tcp_flags_tc"] = row["tcp_flags_ts"]
+            first["end_ts"] = max(first["end_ts"], row["end_ts"])
+            continue
+        done.append(row)
+        if row.get("bytes_toclient") is None and row["src_port"] is not None:
+            waiting[side] = row
+    return [_finished(row) for row in done]
+
+
+def _finished(row: dict[str, Any]) -> dict[str, Any]:
+    source, target = row["src_port"], row["dest_port"]
+    lone = row.get("bytes_toclient") is None
+    if lone and source is not None and target is not None and source < 1024 <= target:
+        for one, other in (("src_ip", "dest_ip"), ("src_port", "dest_port")):
+            row[one], row[other] = row[other], row[one]
+        row["bytes_toclient"], row["bytes_toserver"] = row["bytes_toserver"], None
+        row["pkts_toclient"], row["pkts_toserver"] = row["pkts_toserver"], None
+        row["tcp_flags_tc"], row["tcp_flags_ts"] = row["tcp_flags_ts"], None
+        row["dest_mac"] = row.pop("src_mac", None)
+    ends = ((row.get("tcp_flags_ts") or 0) | (row.get("tcp_flags_tc") or 0)) & 0x05
+    if row.get("pkts_toclient"):
+        row["state"] = "closed" if ends else "established"
+    else:
+        row["state"] = "new"
+    row["reason"] = "netflow"
+    return row

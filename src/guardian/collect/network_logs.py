@@ -1,0 +1,176 @@
+"""Collect what routers and firewalls send by UDP: NetFlow, IPFIX, and syslog lines."""
+
+from __future__ import annotations
+
+import functools
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from guardian.collect import dnsmasq, parser_spec
+from guardian.collect.blocks import Block
+from guardian.collect.datagrams import Listener
+from guardian.collect.netflow_decode import Decoder, paired
+from guardian.collect.text_log import Reading, table_of
+from guardian.collect.text_values import Clock
+from guardian.model.batch import Batch, Reject, SourceInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+NETFLOW_PORT = 2055
+SYSLOG_PORT = 514
+LINE_FORMATS = ("filterlog", "netfilter", "dnsmasq", "unbound")
+"""The formats that a syslog line may be of, tried in this order."""
+
+MAX_LINE_CHARS = 8192
+
+_PRI = re.compile(r"<\d{1,3}>")
+_RFC_5424 = re.compile(
+    r"<\d{1,3}>1 (?P<time>\S+) (?P<host>\S+) (?P<program>\S+) (?P<pid>\S+) \S+ "
+    r"(?:-|(?:\[(?:[^\]\\\"]|\\.|\"(?:[^\"\\]|\\.)*\")*\])+) ?"
+)
+
+
+class _UdpCollector:
+    """What both share: the port, what was dropped or refused, and the end."""
+
+    kind = ""
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+        self._where = f"{listener.host}:{listener.port}"
+
+    @property
+    def source(self) -> SourceInfo:
+        """The port that is listened on."""
+        return SourceInfo(name=f"{self.kind}:{self._where}", kind=self.kind, path=self._where)
+
+    def close(self) -> None:
+        """Stop listening. Safe to call twice."""
+        self.listener.close()
+
+    def _lost(self) -> list[Reject]:
+        """Return what was not read since the last time."""
+        listener = self.listener
+        dropped, listener.dropped = listener.dropped, 0
+        refused, listener.refused = listener.refused, 0
+        reasons = (("dropped: the queue was full", dropped), ("a sender from outside", refused))
+        return [Reject(reason=why, place=self._where, count=n) for why, n in reasons if n]
+
+
+class NetflowCollector(_UdpCollector):
+    """Read NetFlow v5, v9 and IPFIX from a router."""
+
+    kind = "netflow"
+
+    def __init__(self, host: str = "0.0.0.0", port: int = NETFLOW_PORT) -> None:  # noqa: S104 - the router is another machine
+        super().__init__(Listener(host, port))
+        self._decoder = Decoder()
+
+    def batches(
+        self, bookmark: Mapping[str, object] | None, *, final: bool = False
+    ) -> Iterator[Batch]:
+        """Yield the flows that arrived since the last call; the first call begins to listen.
+
+        Raises:
+            CollectorError: the port is taken or may not be used.
+        """
+        del bookmark, final  # what was sent cannot be asked for again
+        self.listener.start()
+        rows = []
+        counts: dict[str, tuple[int, bytes]] = {}
+        for _, sender, data in self.listener.take():
+            found, problems = self._decoder.decode(data, sender)
+            rows += found
+            for problem in problems:
+                counts[problem] = (counts.get(problem, (0, b""))[0] + 1, data[:2000])
+        rejects = self._lost()
+        rejects += [
+            Reject(reason=why, place=self._where, count=count, sample=sample)
+            for why, (count, sample) in counts.items()
+        ]
+        if rows or rejects:
+            flows = paired(rows)
+            tables = {"flow": table_of(flows)} if flows else {}
+            yield Batch(tables=tables, bookmark={}, rejects=tuple(rejects), events=len(flows))
+
+
+class SyslogCollector(_UdpCollector):
+    """Read firewall and resolver lines that other machines send by syslog."""
+
+    kind = "syslog"
+
+    def __init__(
+        self,
+        host: str = "0.0.0.0",  # noqa: S104 - the firewall is another machine
+        port: int = SYSLOG_PORT,
+        *,
+        timezone: str = "local",
+    ) -> None:
+        super().__init__(Listener(host, port))
+        self._timezone = timezone
+        self._readings: dict[str, Reading] = {}
+
+    def batches(
+        self, bookmark: Mapping[str, object] | None, *, final: bool = False
+    ) -> Iterator[Batch]:
+        """Yield the rows of the lines that arrived; the first call begins to listen.
+
+        Raises:
+            CollectorError: the port is taken or may not be used.
+        """
+        del bookmark
+        self.listener.start()
+        rejects = self._lost()
+        for number, (_, sender, data) in enumerate(self.listener.take()):
+            line = unwrapped(data)
+            kind = _format_of(line)
+            if kind is None:
+                why = "a syslog line of no known format"
+                rejects.append(Reject(reason=why, place=sender, sample=data[:2000]))
+                continue
+            block = Block(lines=[line.encode()], start=number, end=number)
+            self._reading(kind).take(block.lines[0], block, 0)
+        now = datetime.now(UTC).replace(tzinfo=None)
+        before = None if final else dnsmasq.hold_limit(now)
+        for kind, reading in list(self._readings.items()):
+            if reading.pending(before):
+                batch = reading.batch(None, before=before)
+                yield Batch(
+                    tables=batch.tables,
+                    bookmark={},
+                    rejects=(*batch.rejects, *rejects),
+                    events=batch.events,
+                )
+                rejects = []
+            if reading.idle():
+                del self._readings[kind]  # the next one has a clock of its own day
+        if rejects:
+            yield Batch(tables={}, bookmark={}, rejects=tuple(rejects))
+
+    def _reading(self, kind: str) -> Reading:
+        if kind not in self._readings:
+            now = datetime.now(UTC).replace(tzinfo=None)
+            spec = parser_spec.shipped(kind)
+            self._readings[kind] = Reading(spec, Clock(self._timezone, now))
+        return self._readings[kind]
+
+
+def unwrapped(data: bytes) -> str:
+    """Return a syslog datagram (RFC 3164 or 5424) as the line that a file would have."""
+    text = data.decode("utf-8", "replace").strip("\r\n\x00 ")[:MAX_LINE_CHARS]
+    modern = _RFC_5424.match(text)
+    if modern is not None:
+        pid = "" if modern["pid"] == "-" else f"[{modern['pid']}]"
+        return f"{modern['time']} {modern['host']} {modern['program']}{pid}: {text[modern.end() :]}"
+    return _PRI.sub("", text, count=1)
+
+
+@functools.cache
+def _detectors() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    return tuple((kind, re.compile(parser_spec.shipped(kind).detect)) for kind in LINE_FORMATS)
+
+
+def _format_of(line: str) -> str | None:
+    return next((kind for kind, detect in _detectors() if detect.search(line)), None)

@@ -1,0 +1,247 @@
+"""NetFlow and syslog by UDP: what scapy encodes is read back; hostile datagrams cost little."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scapy.layers.netflow import (
+    NetflowFlowsetV9,
+    NetflowHeader,
+    NetflowHeaderV5,
+    NetflowHeaderV9,
+    NetflowHeaderV10,
+    NetflowRecordV5,
+    NetflowTemplateFieldV9,
+    NetflowTemplateV9,
+)
+
+from guardian.collect.netflow_decode import MAX_TEMPLATES, Decoder, paired
+from guardian.collect.network_logs import NetflowCollector, SyslogCollector, unwrapped
+from guardian.collect.reader import drain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from guardian.store import Store
+
+NOW = 1_781_517_600
+FIELDS = [(8, 4), (12, 4), (4, 1), (7, 2), (11, 2), (1, 4), (2, 4), (6, 1), (22, 4), (21, 4)]
+
+
+def version_5() -> bytes:
+    went = {"src": "192.168.1.5", "dst": "203.0.113.9", "srcport": 50000, "dstport": 443}
+    came = {"src": "203.0.113.9", "dst": "192.168.1.5", "srcport": 443, "dstport": 50000}
+    one = NetflowRecordV5(
+        **went, prot=6, dpkts=10, dOctets=1000, first=1000, last=3000, tcpFlags=0x1B
+    )
+    back = NetflowRecordV5(
+        **came, prot=6, dpkts=12, dOctets=9000, first=1100, last=3500, tcpFlags=0x1B
+    )
+    head = NetflowHeaderV5(count=2, sysUptime=5000, unixSecs=NOW, unixNanoSeconds=0)
+    return bytes(NetflowHeader(version=5) / head / one / back)
+
+
+def flow(source: str, target: str, sport: int, dport: int, size: int) -> bytes:
+    return struct.pack("!4s4sBHHIIBII", socket.inet_aton(source), socket.inet_aton(target), 17,
+                       sport, dport, size, 3, 0, 1000, 2000)  # fmt: skip
+
+
+def version_9() -> tuple[bytes, bytes]:
+    fields = [NetflowTemplateFieldV9(fieldType=kind, fieldLength=size) for kind, size in FIELDS]
+    template = NetflowTemplateV9(templateID=300, fieldCount=len(FIELDS), template_fields=fields)
+    head = NetflowHeader(version=9) / NetflowHeaderV9(
+        count=1, sysUptime=5000, unixSecs=NOW, packageSequence=1, SourceID=7
+    )
+    data = flow("192.168.1.5", "9.9.9.9", 40000, 53, 70) + flow(
+        "9.9.9.9", "192.168.1.6", 53, 40001, 90
+    )
+    data += b"\x00" * (-(len(data) + 4) % 4)
+    return (
+        bytes(head / NetflowFlowsetV9(templates=[template])),
+        bytes(head) + struct.pack("!HH", 300, len(data) + 4) + data,
+    )
+
+
+def ipfix() -> bytes:
+    fields = [(27, 16), (28, 16), (4, 1), (7, 2), (11, 2), (1, 8), (152, 8), (153, 8)]
+    template = struct.pack("!HH", 256, len(fields) + 2)
+    template += b"".join(struct.pack("!HH", kind, size) for kind, size in fields)
+    template += struct.pack("!HHI", 0x8001, 8, 29305)  # octets of the way back
+    template += struct.pack("!HHI", 0x8000 | 96, 0xFFFF, 9)  # a text of variable length
+    body = socket.inet_pton(socket.AF_INET6, "fd00::5")
+    body += socket.inet_pton(socket.AF_INET6, "2001:db8::9")
+    body += struct.pack("!BHHQQQQ", 6, 50000, 443, 500, NOW * 1000 + 250, NOW * 1000 + 750, 4000)
+    body += b"\x05https"
+    sets = struct.pack("!HH", 2, len(template) + 4) + template
+    sets += struct.pack("!HH", 256, len(body) + 4) + body
+    head = NetflowHeader(version=10) / NetflowHeaderV10(
+        length=16 + len(sets), ExportTime=NOW, flowSequence=1, ObservationDomainID=1
+    )
+    return bytes(head)[:16] + sets
+
+
+def test_version_5_and_its_two_directions() -> None:
+    rows, problems = Decoder().decode(version_5(), "192.168.1.1")
+    assert problems == []
+    assert len(rows) == 2
+    (row,) = paired(rows)
+    assert (row["src_ip"], row["src_port"], row["dest_ip"], row["dest_port"], row["proto"]) == (
+        "192.168.1.5", 50000, "203.0.113.9", 443, "TCP"
+    )  # fmt: skip
+    assert (row["bytes_toserver"], row["bytes_toclient"], row["pkts_toclient"]) == (1000, 9000, 12)
+    assert row["ts"].isoformat() == "2026-06-15T09:59:56"
+    assert row["end_ts"].isoformat() == "2026-06-15T09:59:58.500000"
+    assert (row["state"], row["tcp_flags_ts"], row["tcp_flags_tc"]) == ("closed", 0x1B, 0x1B)
+
+
+def test_version_9_waits_for_its_template() -> None:
+    template, data = version_9()
+    decoder = Decoder()
+    assert decoder.decode(data, "192.168.1.1") == ([], ["flows whose template has not come yet"])
+    assert decoder.decode(template, "192.168.1.1") == ([], [])
+    assert decoder.decode(data, "192.168.1.2")[1]  # another router's templates are its own
+    rows, problems = decoder.decode(data, "192.168.1.1")
+    assert problems == []
+    asked, answered = paired(rows)
+    assert (asked["src_ip"], asked["dest_port"], asked["state"]) == ("192.168.1.5", 53, "new")
+    # A lone answer is turned round.
+    assert (answered["src_ip"], answered["src_port"], answered["dest_port"]) == (
+        "192.168.1.6", 40001, 53
+    )  # fmt: skip
+    assert (answered["bytes_toserver"], answered["bytes_toclient"]) == (None, 90)
+    assert asked["ts"].isoformat() == "2026-06-15T09:59:56"
+
+
+def test_ipfix_with_a_way_back_and_a_variable_field() -> None:
+    rows, problems = Decoder().decode(ipfix(), "192.168.1.1")
+    assert problems == []
+    (row,) = paired(rows)
+    assert (row["src_ip"], row["dest_ip"], row["proto"]) == ("fd00::5", "2001:db8::9", "TCP")
+    assert (row["bytes_toserver"], row["bytes_toclient"]) == (500, 4000)
+    assert row["ts"].isoformat() == "2026-06-15T10:00:00.250000"
+
+
+def test_templates_are_bounded_and_empty_ones_harmless() -> None:
+    decoder = Decoder()
+    head = struct.pack("!HHIIII", 9, 1, 1, 1, 1, 1)
+    for number in range(256, 256 + MAX_TEMPLATES + 50):
+        body = struct.pack("!HHHH", number, 1, 8, 4)
+        decoder.decode(head + struct.pack("!HH", 0, len(body) + 4) + body, "192.168.1.1")
+    assert len(decoder.templates) == MAX_TEMPLATES
+    for fields in (b"", struct.pack("!HH", 8, 0)):  # no fields; one that takes no bytes
+        body = struct.pack("!HH", 256, len(fields) // 4) + fields
+        sets = struct.pack("!HH", 0, len(body) + 4) + body
+        sets += struct.pack("!HH", 256, 12) + b"\xff" * 8
+        Decoder().decode(head + sets, "192.168.1.1")
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    whole=st.sampled_from([version_5(), *version_9(), ipfix()]),
+    at=st.integers(0, 200),
+    change=st.binary(max_size=6),
+    cut=st.integers(0, 300),
+)
+def test_no_datagram_crashes_the_decoder(whole: bytes, at: int, change: bytes, cut: int) -> None:
+    damaged = (whole[:at] + change + whole[at + len(change) :])[:cut]
+    decoder = Decoder()
+    for template in version_9():
+        decoder.decode(template, "192.168.1.1")
+    rows, _ = decoder.decode(damaged, "192.168.1.1")
+    paired(rows)
+
+
+@pytest.fixture
+def netflow() -> Iterator[NetflowCollector]:
+    made = NetflowCollector("127.0.0.1", 0)
+    yield made
+    made.close()
+
+
+def send(port: int, *datagrams: bytes) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for datagram in datagrams:
+            sender.sendto(datagram, ("127.0.0.1", port))
+
+
+def read_until(store: Store, collector: Any, table: str, count: int) -> list[dict[str, Any]]:
+    deadline = time.monotonic() + 10
+    while True:
+        drain(store, collector)
+        with store.read() as reader:
+            rows = reader.rows(f"SELECT * FROM {table} ORDER BY id")
+        if len(rows) >= count or time.monotonic() > deadline:
+            return rows
+        time.sleep(0.05)
+
+
+def test_a_router_sends_flows(netflow: NetflowCollector, memory_store: Store) -> None:
+    drain(memory_store, netflow)
+    send(netflow.listener.port, version_5(), b"\x00\x63nonsense", *version_9(), ipfix())
+    rows = read_until(memory_store, netflow, "flow", 4)
+    assert len(rows) == 4
+    with memory_store.read() as reader:
+        reasons = [row["reason"] for row in reader.rows("SELECT reason FROM reject_count")]
+    assert reasons == ["version 99 is not NetFlow v5, v9 or IPFIX"]
+
+
+def test_a_taken_port_is_said(netflow: NetflowCollector, memory_store: Store) -> None:
+    drain(memory_store, netflow)
+    other = NetflowCollector("127.0.0.1", netflow.listener.port)
+    assert "cannot listen" in (drain(memory_store, other).error or "")
+
+
+def test_a_sender_from_outside_is_not_read(memory_store: Store) -> None:
+    collector = NetflowCollector("127.0.0.1", 0)
+    collector.listener._allowed = lambda _address: False
+    drain(memory_store, collector)
+    send(collector.listener.port, version_5())
+    time.sleep(0.3)
+    progress = drain(memory_store, collector)
+    assert (progress.events, progress.rejected) == (0, 1)
+    collector.close()
+
+
+FILTERLOG = ("67,,,0,igb1,match,block,in,4,0x0,,64,12345,0,DF,6,tcp,60,192.168.1.5,203.0.113.9,"
+             "50000,23,0,S,1234567,,64240,,mss")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("datagram", "line"),
+    [
+        (b"<134>Jun 15 10:00:00 fw filterlog[5]: a,b", "Jun 15 10:00:00 fw filterlog[5]: a,b"),
+        (b'<134>1 2026-06-15T10:00:00Z fw filterlog 5 - [meta x="]\\""] a,b\n',
+         "2026-06-15T10:00:00Z fw filterlog[5]: a,b"),
+        (b"<4>1 2026-06-15T10:00:00Z gw kernel - - - IN= OUT=",
+         "2026-06-15T10:00:00Z gw kernel: IN= OUT="),
+        (b"\xff\x00", "\ufffd"),
+    ],
+)  # fmt: skip
+def test_syslog_wrappings(datagram: bytes, line: str) -> None:
+    assert unwrapped(datagram) == line
+
+
+def test_a_firewall_and_a_resolver_send_lines(memory_store: Store) -> None:
+    collector = SyslogCollector("127.0.0.1", 0, timezone="UTC")
+    drain(memory_store, collector)
+    then = time.strftime("%b %d %H:%M:%S", time.gmtime(time.time() - 3))
+    send(
+        collector.listener.port,
+        f"<134>1 2026-06-15T10:00:00Z fw filterlog 5 - - {FILTERLOG}".encode(),
+        f"<30>{then} gw dnsmasq[7]: query[A] ads.example from 192.168.1.5".encode(),
+        f"<30>{then} gw dnsmasq[7]: gravity blocked ads.example is 0.0.0.0".encode(),
+        b"<13>Jun 15 10:00:00 gw cron[9]: nothing to see",
+    )
+    (query,) = read_until(memory_store, collector, "dns_log", 1)
+    assert (query["rrname"], query["blocked"]) == ("ads.example", True)
+    (flow_row,) = read_until(memory_store, collector, "flow", 1)
+    assert (flow_row["dest_port"], flow_row["reason"]) == (23, "firewall:block")
+    with memory_store.read() as reader:
+        assert reader.value("SELECT sum(count) FROM reject_count") == 1
+    collector.close()
