@@ -377,5 +377,9 @@ def columns(table: str) -> dict[str, str]:
 @functools.cache
 def source(table: str) -> str:
     """Return the SELECT that decodes the lines of one table into ``j``."""
-    structure = json.dumps({**COMMON, **_FIELDS.get(table, {})})
-    return f"SELECT n, line, from_json(line, '{structure}') AS j FROM incoming"
+    return f"SELECT n, line, from_json(line, '{json.dumps(structure(table))}') AS j FROM incoming"
+
+
+def structure(table: str) -> Spec:
+    """Return the fields that are decoded of the events of one table, as DuckDB types."""
+    return {**COMMON, **_FIELDS.get(table, {})}
