@@ -105,10 +105,12 @@ def judge(case: Case, prior: float = 0.0) -> Judgement:
 def _items(
     case: Case, ranks: Mapping[C, int], lead: C, explained: frozenset[C]
 ) -> Sequence[ScoreItem]:
-    level = Level(list(Level)[ranks[lead]])
+    harm = [rank for kind, rank in ranks.items() if kind in _HARM and kind not in explained]
+    gravest = max([ranks[lead], *harm]) if lead in _HARM else ranks[lead]
+    level = list(Level)[gravest]
     items = [
         ScoreItem(what=f"seen: {words.finding_class(lead)}", weight=_WORTH.get(lead, 0.35)),
-        ScoreItem(what=f"the detector calls it {level.value}", weight=_LEVEL_WORTH[level.rank]),
+        ScoreItem(what=f"the detectors call it {level.value}", weight=_LEVEL_WORTH[gravest]),
     ]
     kinds = [kind for kind in ranks if kind not in explained and FAMILY[kind] is not Family.CHATTER]
     if len(kinds) > 1:
