@@ -15,6 +15,9 @@
 --   max_jitter: {default: 0.1, unit: share, reason: "median absolute deviation over the median interval; 0 is a clock"}
 --   night_from_h: {default: 23, unit: hour of the home's day, reason: "from then on most homes sleep"}
 --   night_to_h: {default: 6, unit: hour of the home's day, reason: "until then most homes sleep"}
+--   session_gap_s: {default: 900, unit: s, reason: "a quarter of an hour of silence ends a sitting"}
+--   acr_periods_s: {default: [15, 60], unit: s, reason: "measured: sets that listen report every 15 s, sets that look every minute (Anselmi et al., IMC 2024)"}
+--   period_tolerance: {default: 0.2, unit: share, reason: "makers differ, and uploads wait for the set"}
 --   proven: {default: [payload-validated, behaviour], unit: grades, reason: "somebody saw what is sent, or when"}
 --   things: {default: [tv, camera, doorbell, plug, hub, appliance, speaker, printer], unit: device kinds, reason: "nobody types a question into these"}
 WITH spoken AS (
@@ -65,6 +68,13 @@ steady AS (
     SELECT src_ip, class, entry_id, arg_min(period_s, jitter) AS period_s, min(jitter) AS jitter
     FROM rhythm WHERE jitter <= $max_jitter GROUP BY ALL
 ),
+-- Sittings: what follows a quarter of an hour of silence of the whole service.
+sitting AS (
+    SELECT src_ip, class, company, service, count(*) FILTER (coalesce(pause_s, 1e9) > $session_gap_s) AS sessions
+    FROM (SELECT src_ip, class, company, service,
+                 epoch(ts - lag(ts) OVER (PARTITION BY src_ip, class, company, service ORDER BY ts)) AS pause_s FROM known)
+    GROUP BY ALL
+),
 who AS (
     SELECT a.ip, any_value(d.kind) AS device_kind
     FROM v_device_address a JOIN device d USING (device_id) WHERE a.valid_to = TIMESTAMP '9999-12-31' GROUP BY a.ip
@@ -77,6 +87,7 @@ summed AS (
            sum(up) AS bytes_up, sum(down) AS bytes_down,
            count(*) FILTER (night) / count(*) AS night_share,
            count(DISTINCT date_trunc('hour', ts)) AS active_hours,
+           list_sort(list_distinct(list(hour(ts + to_seconds($utc_offset_s))))) AS hours,
            list_distinct(list(via)) AS via, min(ts) AS first_seen, max(end_ts) AS last_seen,
            min(name, 20) AS names, min(dest_ip, 10) AS ips, min(ref, 60) AS refs
     FROM known GROUP BY ALL
@@ -92,9 +103,13 @@ SELECT s.class || '>' || s.company || '>' || s.service AS key, s.src_ip, s.class
        {company: s.company, service: s.service, entry: s.entry_id, purposes: s.purposes, grade: s.grade, breakage: s.breakage,
         contacts: CASE WHEN s.connections > 0 THEN s.connections ELSE s.lookups END, connections: s.connections,
         lookups: s.lookups, bytes_up: s.bytes_up::BIGINT, bytes_down: s.bytes_down::BIGINT,
-        night_share: round(s.night_share, 2), active_hours: s.active_hours, seen_by: list_sort(s.via), device_kind: w.device_kind,
-        period_s: round(t.period_s, 1), jitter_share: round(t.jitter, 3)} AS facts,
+        night_share: round(s.night_share, 2), active_hours: s.active_hours, hours: s.hours, sessions: g.sessions, seen_by: list_sort(s.via), device_kind: w.device_kind,
+        period_s: round(t.period_s, 1), jitter_share: round(t.jitter, 3),
+        certainty: CASE WHEN s.class <> 'acr' THEN NULL
+             WHEN len(list_filter($acr_periods_s, lambda p: abs(t.period_s - p) <= p * $period_tolerance)) > 0 THEN 'validated'
+             ELSE 'likely' END} AS facts,
        s.refs AS evidence
 FROM summed s
 LEFT JOIN steady t ON t.src_ip = s.src_ip AND t.class = s.class AND t.entry_id = s.entry_id
+JOIN sitting g ON g.src_ip = s.src_ip AND g.class = s.class AND g.company = s.company AND g.service = s.service
 LEFT JOIN who w ON w.ip = s.src_ip

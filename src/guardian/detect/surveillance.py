@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from guardian.intel import catalogue
+from guardian.intel import catalogue, fingerprints
 from guardian.store import findings, name_hits
 from guardian.store.ingest import utc_now
 
@@ -44,10 +44,21 @@ def annotate(store: Store, *, now: datetime | None = None) -> int:
         )
     hits = hits_of(known, names)
     with store.transaction() as tx:
+        name_hits.set_fingerprints(tx, _measured())
         added = name_hits.replace(tx, hits, digest=known.digest, all_of_them=changed)
         seconds = time.monotonic() - started
         findings.set_mark(tx, MARK, last_id=upto, ran_at=now or utc_now(), seconds=seconds)
     return added
+
+
+def _measured() -> pl.DataFrame:
+    rows = [
+        (row.device, row.proto, row.host, float(period))
+        for row in fingerprints.load()
+        for period in (row.period_s, row.longer_s)
+        if period is not None
+    ]
+    return pl.DataFrame(rows, schema=["device", "proto", "name", "period_s"], orient="row")
 
 
 def hits_of(known: Catalogue, names: list[str]) -> pl.DataFrame:

@@ -40,9 +40,11 @@ class Scene:
     def _row(self, table: str, **values: Any) -> None:
         self.tables.setdefault(table, []).append(values)
 
-    def device(self, ip: str, mac: str, second: float = 0) -> None:
-        """Let a device be seen by its address and hardware address."""
-        self._row("sighting", ts=self.moment(second), method="arp", ip=ip, mac=mac)
+    def device(self, ip: str, mac: str, *, name: str | None = None) -> None:
+        """Let a device be seen by its addresses, and announce its name."""
+        self._row("sighting", ts=self.moment(0), method="arp", ip=ip, mac=mac)
+        if name:
+            self._row("sighting", ts=self.moment(1), method="mdns", ip=ip, mac=mac, name=name)
 
     def ask(self, src: str, name: str, ip: str | None, second: float) -> None:
         """Ask the home's resolver for a name, and be answered."""

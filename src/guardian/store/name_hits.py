@@ -49,6 +49,17 @@ def fresh_names(reader: Reader, *, after: int, upto: int, addresses: list[str]) 
     return [row["name"] for row in rows]
 
 
+def set_fingerprints(tx: Transaction, rows: pl.DataFrame) -> None:
+    """Keep the measured rhythms, whole: columns ``device, proto, name, period_s``."""
+    if int(tx.value("SELECT count(*) FROM periodic_fingerprint")) == rows.height:
+        return
+    tx.execute("DELETE FROM periodic_fingerprint")
+    with tx.registered("measured", rows):
+        tx.execute(
+            "INSERT INTO periodic_fingerprint SELECT device, proto, name, period_s FROM measured"
+        )
+
+
 def replace(tx: Transaction, hits: pl.DataFrame, *, digest: str, all_of_them: bool) -> int:
     """Add hits; with ``all_of_them`` the old ones go first. Return how many are new."""
     if all_of_them:
