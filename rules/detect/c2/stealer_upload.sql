@@ -12,7 +12,6 @@
 -- parameters:
 --   within_s: {default: 900, unit: s, reason: "stealers look themselves up at their start and send their first report at once"}
 --   lookups: {default: [ip-api.com, ipinfo.io, api.ipify.org, ipify.org, checkip.dyndns.org, checkip.amazonaws.com, icanhazip.com, ifconfig.me, ifconfig.co, whatismyipaddress.com, myexternalip.com, freegeoip.app, reallyfreegeoip.org, ipwho.is, ipapi.co, wtfismyip.com, ident.me, ip.sb, api.myip.com, geoiptool.com, showip.net, ipecho.net], unit: names, reason: "services that tell a caller its own address"}
---   bots: {default: [api.telegram.org, discord.com, discordapp.com], unit: names, reason: "messengers with an interface for programs; web clients are told apart by what else they load"}
 WITH lookup AS (
     SELECT src_ip, lower(hostname) AS name, ts, 'http:' || id AS ref FROM http WHERE ts BETWEEN $since AND $until
     UNION ALL SELECT src_ip, lower(sni), ts, 'tls:' || id FROM tls WHERE ts BETWEEN $since AND $until
