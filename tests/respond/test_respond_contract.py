@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conftest import SHARED
+from fakes import unbound
 from fakes.openapi import described
 from fakes.pihole import Pihole as PiholeServer
 from fakes.story import T0
@@ -23,6 +24,7 @@ from guardian.respond.base import Order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from fakes.dnsmasq import Dnsmasq
     from guardian.respond.base import Responder
@@ -77,13 +79,26 @@ def pihole_bench(resolver: Dnsmasq) -> Iterator[Bench]:
             resolvers=(f"127.0.0.1#{server.dns_port}",),
         ),
         snapshot=server.snapshot,
-        spoil=server.sessions.clear if False else lambda: setattr(server, "password", "other"),
+        spoil=lambda: setattr(server, "password", "other"),
     )
     server.close()
     assert server.violations == []
 
 
-@pytest.fixture(params=["dnsmasq", "pihole"])
+@pytest.fixture
+def unbound_bench(tmp_path: Path, upstream: Dnsmasq) -> Iterator[Bench]:
+    server = unbound.start(tmp_path / "unbound", upstream.port)
+    server.include.write_text('# keep\nlocal-zone: "corp.example" static\n')
+    yield Bench(
+        name="unbound",
+        settings=server.settings(),
+        snapshot=lambda: (server.include.read_text(), server.zones()),
+        spoil=server.close,
+    )
+    server.close()
+
+
+@pytest.fixture(params=["dnsmasq", "pihole", "unbound"])
 def bench(request: pytest.FixtureRequest) -> Bench:
     return request.getfixturevalue(f"{request.param}_bench")
 
@@ -163,7 +178,7 @@ async def test_what_cannot_be_reached_is_an_error_and_no_success(bench: Bench) -
 
 
 def test_every_responder_is_held_to_this_contract() -> None:
-    assert set(registry.RESPONDERS) == {"dnsmasq", "pihole"}
+    assert set(registry.RESPONDERS) == {"dnsmasq", "pihole", "unbound"}
     for name, kind in registry.RESPONDERS.items():
         assert kind.name == name
         assert kind.__doc__

@@ -9,16 +9,14 @@ marked block of lines; all other lines of the files are left as they are.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import signal
-import stat
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from guardian.errors import ComponentAbsentError, ConfigError, ResponderError
+from guardian.respond.commands import run
+from guardian.respond.marked_file import block_of, replace_block
 from guardian.respond.verify import Prober, Resolver
 
 if TYPE_CHECKING:
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from guardian.respond.settings import Settings
 
 _PROCESSES = frozenset({"dnsmasq", "pihole-FTL"})
-_MAX_FILE_BYTES = 64 * 1024 * 1024
 
 
 class DnsmasqHosts:
@@ -67,14 +64,14 @@ class DnsmasqHosts:
     async def apply(self, order: Order, receipt: Mapping[str, Any]) -> dict[str, Any]:
         """Write the order's block into the files and have dnsmasq read them."""
         for path, lines in self._wanted(order).items():
-            _replace_block(path, order.mark, lines)
+            replace_block(path, order.mark, lines)
         await self._reload()
         return {**receipt, "files": [str(path) for path in self._wanted(order)]}
 
     async def present(self, order: Order, receipt: Mapping[str, Any]) -> bool:  # noqa: ARG002 - the order says it all
         """Return whether the files hold the whole block."""
         return all(
-            _block(_read(path), order.mark) == lines for path, lines in self._wanted(order).items()
+            block_of(path, order.mark) == lines for path, lines in self._wanted(order).items()
         )
 
     async def prove(
@@ -97,7 +94,7 @@ class DnsmasqHosts:
         if self._servers is not None:
             paths.add(self._servers)
         for path in sorted(paths):
-            _replace_block(path, order.mark, [])
+            replace_block(path, order.mark, [])
         # Also when nothing was left to remove: a kill may have come between file and signal.
         await self._reload()
 
@@ -115,101 +112,10 @@ class DnsmasqHosts:
 
     async def _reload(self) -> None:
         if self._settings.dnsmasq_reload:
-            await _run(self._settings.dnsmasq_reload, self._settings.command_timeout_s)
+            await run(self._settings.dnsmasq_reload, self._settings.command_timeout_s)
         elif self._settings.dnsmasq_pid_file:
             _hang_up(Path(self._settings.dnsmasq_pid_file))
         # Neither: the file lies in a hostsdir, which dnsmasq watches itself.
-
-
-def _read(path: Path) -> list[str]:
-    try:
-        if path.stat().st_size > _MAX_FILE_BYTES:
-            msg = f"{path} is larger than {_MAX_FILE_BYTES} bytes; it is not Guardian's"
-            raise ResponderError(msg)
-        text = path.read_text(encoding="utf-8", errors="surrogateescape")
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        msg = f"cannot read {path}: {error.strerror}"
-        raise ResponderError(msg) from error
-    return text.splitlines(keepends=True)
-
-
-def _marks(mark: str) -> tuple[str, str]:
-    return f"# {mark} begin\n", f"# {mark} end\n"
-
-
-def _block(lines: list[str], mark: str) -> list[str]:
-    """Return the lines between the order's marks (empty when there is no whole block)."""
-    begin, end = _marks(mark)
-    if begin not in lines or end not in lines:
-        return []
-    return lines[lines.index(begin) + 1 : lines.index(end)]
-
-
-def _without(lines: list[str], mark: str) -> list[str]:
-    """Return the lines without the order's blocks.
-
-    A block without its end ends at a blank or a mark, so that a torn file does not
-    swallow another's lines.
-    """
-    begin, end = _marks(mark)
-    kept: list[str] = []
-    inside = False
-    for line in lines:
-        if line == begin:
-            inside = True
-        elif inside and line == end:
-            inside = False
-        elif not inside or line.startswith("#") or not line.strip():
-            inside = False
-            kept.append(line)
-    return kept
-
-
-def _replace_block(path: Path, mark: str, block: list[str]) -> None:
-    before = _read(path)
-    kept = _without(before, mark)
-    if block:
-        if kept and not kept[-1].endswith("\n"):
-            kept[-1] += "\n"
-        begin, end = _marks(mark)
-        kept = [*kept, begin, *block, end]
-    if kept != before:
-        _write(path, "".join(kept))
-
-
-def _write(path: Path, text: str) -> None:
-    """Put a whole file in place at once, with the rights and owner of the one before."""
-    try:
-        # A leading dot: dnsmasq passes such files of a hostsdir over.
-        handle, name = tempfile.mkstemp(prefix=".guardian-", dir=path.parent)
-        temporary = Path(name)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            _like(temporary, path)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        msg = f"cannot write {path}: {error.strerror}"
-        raise ResponderError(msg) from error
-
-
-def _like(temporary: Path, path: Path) -> None:
-    try:
-        old = path.stat()
-    except FileNotFoundError:
-        temporary.chmod(0o644)  # dnsmasq reads it as its own user
-        return
-    temporary.chmod(stat.S_IMODE(old.st_mode))
-    if (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
-        with contextlib.suppress(PermissionError):
-            os.chown(temporary, old.st_uid, old.st_gid)
 
 
 def _hang_up(pid_file: Path) -> None:
@@ -230,28 +136,3 @@ def _hang_up(pid_file: Path) -> None:
     except OSError as error:
         msg = f"cannot signal dnsmasq ({pid}): {error.strerror}"
         raise ResponderError(msg) from error
-
-
-async def _run(command: tuple[str, ...], timeout_s: float) -> None:
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )
-    except OSError as error:
-        msg = f"cannot run {command[0]}: {error.strerror}"
-        raise ComponentAbsentError(msg) from error
-    try:
-        async with asyncio.timeout(timeout_s):
-            _, said = await process.communicate()
-    except TimeoutError as error:
-        process.kill()
-        await process.wait()
-        msg = f"{command[0]} did not end within {timeout_s:g} s"
-        raise ResponderError(msg) from error
-    if process.returncode:
-        text = said[-300:].decode(errors="replace").strip()
-        msg = f"{' '.join(command)} failed ({process.returncode}): {text}"
-        raise ResponderError(msg)

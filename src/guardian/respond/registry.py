@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from guardian.errors import ComponentAbsentError, ConfigError
 from guardian.respond.dnsmasq_hosts import DnsmasqHosts
 from guardian.respond.pihole import Pihole
+from guardian.respond.unbound import Unbound
 
 if TYPE_CHECKING:
     from guardian.respond.base import Responder, ResponderKind
@@ -18,6 +19,7 @@ NONE = "none"
 RESPONDERS: dict[str, ResponderKind] = {
     Pihole.name: Pihole,
     DnsmasqHosts.name: DnsmasqHosts,
+    Unbound.name: Unbound,
 }
 """In the order in which ``auto`` looks for one that is set up."""
 

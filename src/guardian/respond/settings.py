@@ -42,6 +42,12 @@ class Settings:
     pihole_tls_name: str = ""
     """The name in its certificate, when it is reached by another (it signs ``pi.hole``)."""
 
+    unbound_include_file: str = ""
+    """A file inside unbound's ``server:`` part (``include: "/etc/unbound/guardian.conf"``), in
+    which Guardian keeps its local zones over reloads."""
+    unbound_control: tuple[str, ...] = ("unbound-control",)
+    """The command, as words, that talks to the running unbound."""
+
     gateways: tuple[str, ...] = ()
     """Addresses of the router; the host's default routes are always counted in."""
     keeper_devices: tuple[str, ...] = ()
