@@ -9,6 +9,7 @@ from house import finding, furnish, hit, write
 
 from guardian import triage
 from guardian.store import incidents
+from guardian.triage import feedback
 
 if TYPE_CHECKING:
     from guardian.model.incident import Incident
@@ -258,3 +259,22 @@ def test_suppression_hides_when_read_and_ends(home: Store) -> None:
         tx.execute("UPDATE suppression SET expires_at = '2020-01-01'")
     with home.read() as reader:
         assert len(incidents.incidents(reader)) == 1
+
+
+def test_one_certificate_on_two_servers_is_one_cause(home: Store) -> None:
+    found = told(
+        home,
+        finding("c2_beacon", "laptop", "203.0.113.5", level="high", fingerprint="aa:bb"),
+        finding("malware", "laptop", "198.51.100.5", at=9e4, level="high", fingerprint="aa:bb"),
+    )
+    assert len(found) == 1
+
+
+def test_what_was_seen_before_is_offered_as_a_fact(home: Store) -> None:
+    first = told(home, finding("c2_beacon", "laptop", "203.0.113.5", level="high"))[0]
+    feedback.give(home, first.id, "expected", actor="anna")
+    found = told(home, finding("c2_beacon", "laptop", "198.51.100.5", level="high", at=8e5))
+    second = next(each for each in found if each.id != first.id)
+    before = next(fact for fact in second.facts if fact.kind == "before")
+    assert "somebody said that it was expected" in before.text
+    assert any(before.id in claim.facts for claim in second.claims)

@@ -17,6 +17,7 @@ from conftest import as_text, good_reply
 from guardian import triage
 from guardian.store import explanations, incidents
 from guardian.store.ingest import utc_now
+from guardian.triage import export, feedback
 from guardian.triage.llm.base import Ask, ModelRefusedError
 from guardian.triage.llm.ollama import OllamaBackend
 
@@ -195,3 +196,21 @@ async def test_a_real_server_when_one_is_named(home: Store, beacon: Incident) ->
     with home.read() as reader:
         assert reader.value("SELECT count(*) FROM model_call") >= 1
     assert read(home, beacon.id).verdict == beacon.verdict
+
+
+async def test_accepted_explanations_are_exported_without_the_house_in_them(
+    home: Store, beacon: Incident
+) -> None:
+    async with StandIn(reply=lambda _: as_text(good_reply(beacon))) as server:
+        await triage.explain_pending(home, settings(server.url))
+    with home.read() as reader:
+        assert list(export.training(reader)) == []
+    feedback.give(home, beacon.id, "right", actor="anna")
+    with home.read() as reader:
+        lines = list(export.training(reader))
+    assert len(lines) == 1
+    assert [each["role"] for each in json.loads(lines[0])["messages"]] == [
+        "system", "user", "assistant",
+    ]  # fmt: skip
+    for private in ("Anna", "evil-site", "185.10", "147", "192.168"):
+        assert private not in lines[0]

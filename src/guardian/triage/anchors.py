@@ -64,6 +64,7 @@ class Signal:
     last_seen: datetime
     count: int
     signature_id: int | None = None
+    certificate: str | None = None
 
     @property
     def family(self) -> Family:
@@ -130,6 +131,8 @@ class Anchorer:
         anchors = [*_each(actor, "peer", tokens), *places]
         if signal.signature_id is not None:
             anchors.append(f"{actor}|sig:{signal.signature_id}")
+        if signal.certificate:
+            anchors.append(f"{actor}|cert:{signal.certificate[:100]}")
         return anchors or [f"{actor}|{kind}"]
 
     def _places(self, signal: Signal, tokens: Sequence[str]) -> list[str]:

@@ -116,7 +116,8 @@ def check(reply: str, incident: Incident, fallback: Told, zone: tzinfo | None) -
     expert = [claim for each in parsed["expert"] if (claim := judge.claim(each)) is not None]
     whole = [claim.text for claim in summary if claim is not None]
     # What is not known is told by the template, never left to a model.
-    closing = tuple(c for c in fallback.claims if c.text.startswith("Not known"))
+    own = {fact.text for fact in incident.facts if fact.kind in ("before", "unknown")}
+    closing = tuple(claim for claim in fallback.claims if claim.text in own)
     shown = (*kept, *closing)
     told = Told(
         title=title.text if title is not None else fallback.title,

@@ -29,7 +29,10 @@ PEERS = 8
 _SIGNALS = """
 SELECT f.id, f.class, f.level, f.detector, f.key, f.src_ip, f.peers, f.first_seen, f.last_seen,
        f.count, coalesce(r.root, h.device_id) AS device_id,
-       TRY_CAST(f.facts ->> '$.signature_id' AS BIGINT) AS signature_id
+       TRY_CAST(f.facts ->> '$.signature_id' AS BIGINT) AS signature_id,
+       coalesce(f.facts ->> '$.fingerprint',
+                CASE WHEN f.detector LIKE '%fingerprint%' THEN f.facts ->> '$.indicator' END)
+           AS certificate
 FROM finding AS f
 LEFT JOIN v_device_root AS r ON r.device_id = f.device_id
 LEFT JOIN (SELECT ip, arg_max(device_id, valid_from) AS device_id FROM v_device_address GROUP BY ip)
@@ -98,6 +101,7 @@ def signals(reader: Reader, home: House, *, since: datetime) -> list[Signal]:
                 last_seen=each["last_seen"],
                 count=each["count"],
                 signature_id=each["signature_id"],
+                certificate=each["certificate"],
             )
         )
     return found
@@ -254,3 +258,13 @@ JOIN (SELECT ip, arg_max(device_id, valid_from) AS device_id FROM v_device_addre
 WHERE w.ts >= $since AND w.ts < $until
 GROUP BY number ORDER BY number
 """
+
+
+def past(reader: Reader) -> list[dict[str, Any]]:
+    """Return earlier incidents, the newest first, with what a person said of them last."""
+    return reader.rows(
+        "SELECT i.id, i.title, i.device_id, i.classes[1] AS lead, i.first_seen, i.last_seen, "
+        "(SELECT arg_max(answer, given_at) FROM feedback AS f "
+        " WHERE f.incident_id = i.id AND f.revoked_at IS NULL) AS answer "
+        "FROM incident AS i WHERE i.merged_into IS NULL ORDER BY i.last_seen DESC, i.id DESC"
+    )

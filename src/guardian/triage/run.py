@@ -10,7 +10,7 @@ import hashlib
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -24,12 +24,12 @@ from guardian.triage.facts import packet, packet_hash
 from guardian.triage.grouping import group
 from guardian.triage.identity import REST, Placed, place
 from guardian.triage.score import judge, needs_answer
-from guardian.triage.slots import Filler
+from guardian.triage.slots import Filler, write
 from guardian.triage.stories import REST as REST_STORY
 from guardian.triage.stories import tell
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import tzinfo
 
     from guardian.store import Reader, Store, Transaction
@@ -121,8 +121,18 @@ def _rewritten(
             stale.append((each, state, old.status if old else None))
     cases = _cases(reader, home, [each for each, _, _ in stale])
     priors = feedback.priors(reader)
+    past = load.past(reader)
     return [
-        _row(each, cases[each.number], home, zone, state=state, status=status, priors=priors)
+        _row(
+            each,
+            cases[each.number],
+            home,
+            zone,
+            state=state,
+            status=status,
+            priors=priors,
+            past=past,
+        )
         for each, state, status in stale
     ]
 
@@ -219,6 +229,7 @@ def _row(
     state: str,
     status: str | None,
     priors: Mapping[tuple[str | None, str], float],
+    past: Sequence[Mapping[str, Any]],
 ) -> stored.IncidentRow:
     judgement = judge(case)
     owner = case.devices[0] if len(case.devices) == 1 else None
@@ -226,7 +237,7 @@ def _row(
     if prior:
         judgement = judge(case, prior)
     case.lead, case.explained = judgement.lead, judgement.explained
-    facts = packet(case, home, zone)
+    facts = packet(case, home, zone, extra=_before(each, case, zone, past))
     rest = each.key.startswith(REST)
     told_of = {judgement.lead, *judgement.explained}
     others = [kind.value for kind in judgement.classes if kind not in told_of]
@@ -258,6 +269,28 @@ def _row(
         packet_hash=packet_hash(facts),
         state_hash=state,
     )
+
+
+def _before(
+    each: Placed, case: load.Case, zone: tzinfo | None, past: Sequence[Mapping[str, Any]]
+) -> list[tuple[str, dict[str, object]]]:
+    """Return what the house has seen before of this kind, on the same device."""
+    alike = [
+        row
+        for row in past
+        if row["lead"] == case.lead
+        and row["id"] != each.number
+        and row["device_id"] in case.devices
+        and row["last_seen"] < case.first_seen
+    ]
+    # One that a person has judged tells more than a newer one that nobody has.
+    row = next((row for row in alike if row["answer"]), alike[0] if alike else None)
+    if row is None:
+        return []
+    said = {"right": "it was real", "wrong": "it was a mistake", "expected": "it was expected"}
+    judged = f"; somebody said that {said[row['answer']]}" if row["answer"] else ""
+    when = write("first_at", row["first_seen"].isoformat(timespec="seconds"), zone=zone)
+    return [("before", {"text": f"Seen before, at {when}: {row['title']}{judged}"})]
 
 
 def _status(old: str | None, *, asks: bool) -> str:

@@ -198,7 +198,8 @@ def filled_values(values: Mapping[str, object]) -> dict[str, object]:
         if value is None or value in ("", [], ()):
             continue
         if isinstance(value, str):
-            kept[name] = words.clean(value, 120)
+            # Sentences of our own may be longer than names of strangers.
+            kept[name] = words.clean(value, 240 if name == "text" else 120)
         elif isinstance(value, (list, tuple)):
             kept[name] = [words.clean(str(each), 120) for each in value[:8]]
         elif isinstance(value, float):

@@ -53,10 +53,11 @@ def tell(filler: Filler, lead: str, others: Sequence[str] = ()) -> Told:
         also = words.sentence_list(words.finding_class(each) for each in others)
         claims.append(Claim(text=f"Also seen: {also}.", facts=_cite(filler, "what")))
     # What is not known is never cut away for what is.
-    claims = claims[: MAX_CLAIMS - 1]
-    unknown = filler.fact("unknown")
-    if unknown is not None:
-        claims.append(Claim(text=unknown.text, facts=(unknown.id,)))
+    claims = claims[: MAX_CLAIMS - 2]
+    for kind in ("before", "unknown"):
+        fact = filler.fact(kind)
+        if fact is not None:
+            claims.append(Claim(text=fact.text, facts=(fact.id,)))
     summary = " ".join(filled.text for filled in _all(filler, story["summary"])[:2])
     return Told(
         title=words.clean(title.text if title else words.finding_class(lead), TITLE_LENGTH),
