@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from guardian.collect.eve_check import check
 from guardian.collect.settings import Settings
 from guardian.collect.tailer import Mark, Tailer
 from guardian.errors import StoreError
+from guardian.intel.addresses import normalise
 from guardian.model.batch import Batch, Derived, Reject, SourceInfo
 from guardian.store.scratch import Scratch
 
@@ -116,49 +118,45 @@ class EveDecoder:
         """Return the lines by table, doubtful ones mended or refused, and the latest time."""
         if not lines:
             return {}, None
-        numbered = self._numbered(lines)
+        numbered = _numbered(range(len(lines)), lines)
         looked = self._look(numbered)
         doubtful = self._doubtful(lines, looked, repeated=repeated)
-        if doubtful:
-            for at in doubtful:
-                line = lines[at]
-                seen = "line too long" if len(line) > self._max_line_bytes else check(line)
-                if isinstance(seen, str):
-                    rejects.add(at, seen)
-                    seen = b""
-                lines[at] = seen
-            numbered = self._numbered(lines, without_empty=True)
-            looked = self._look(numbered)
-            still = pc.filter(looked["n"], looked["unfit"]).to_pylist()
-            for at in still:
-                # Python and DuckDB disagree about this line; the stricter one is believed.
-                rejects.add(at, "not JSON")
-            if still:
-                keep = pc.invert(looked["unfit"])
-                numbered, looked = numbered.filter(keep), looked.filter(keep)
-        tables = {
-            _KINDS[kind]: _in_batches(numbered.filter(pc.equal(looked["kind"], kind)))
-            for kind in pc.unique(looked["kind"]).to_pylist()
-        }
-        return tables, pc.max(looked["ts"]).as_py() if looked.num_rows else None
+        mended = self._mended(lines, doubtful, rejects)
+        wide = sorted(set(pc.filter(looked["n"], looked["wide"]).to_pylist()).difference(doubtful))
+        narrowed = _numbered(wide, [_narrow(lines[at]) for at in wide])
+        touched = pc.is_in(looked["n"], pa.array([*doubtful, *wide], pa.int32()))
+        untouched = pc.invert(touched)
+        parts = [
+            (numbered.filter(untouched), looked.filter(untouched)),
+            (narrowed, looked.take(pa.array(wide, pa.int32()))),
+            mended,
+        ]
+        return _by_table(parts), max(
+            (pc.max(seen["ts"]).as_py() for _, seen in parts if seen.num_rows), default=None
+        )
 
-    def _numbered(self, lines: Sequence[bytes], *, without_empty: bool = False) -> pa.Table:
-        numbers = range(len(lines))
-        texts = pa.array(lines, pa.binary())
-        table = pa.table({"n": pa.array(numbers, pa.int32()), "line": texts})
-        if without_empty:
-            table = table.filter(pc.greater(pc.binary_length(table["line"]), 0))
-        # What is not UTF-8 never reaches DuckDB as text: such lines become empty, hence doubtful.
-        try:
-            text = table["line"].cast(pa.string())
-        except pa.ArrowInvalid:
-            text = pa.chunked_array(
-                [pa.array([_text(line) for line in table["line"].to_pylist()], pa.string())]
-            )
-        return table.set_column(1, "line", text)
+    def _mended(
+        self, lines: Sequence[bytes], doubtful: Sequence[int], rejects: _Rejects
+    ) -> tuple[pa.Table, pa.Table]:
+        """Look closely at doubtful lines; return those that can be stored after all."""
+        kept: dict[int, bytes] = {}
+        for at in doubtful:
+            line = lines[at]
+            seen = "line too long" if len(line) > self._max_line_bytes else check(line)
+            if isinstance(seen, str):
+                rejects.add(at, seen)
+            else:
+                kept[at] = _narrow(seen)
+        numbered = _numbered(list(kept), list(kept.values()))
+        looked = self._look(numbered)
+        for at in pc.filter(looked["n"], looked["unfit"]).to_pylist():
+            # Python and DuckDB disagree about this line; the stricter one is believed.
+            rejects.add(at, "not JSON")
+        fit = pc.invert(looked["unfit"])
+        return numbered.filter(fit), looked.filter(fit)
 
     def _look(self, numbered: pa.Table) -> pa.Table:
-        """Return for each line, in order: its table, its time, and whether it is doubtful."""
+        """Return for each line, in order, what ``_look`` selects."""
         with self._scratch.registered("incoming", _in_batches(numbered)):
             try:
                 looked = self._scratch.arrow(_FAST_LOOK)
@@ -217,6 +215,37 @@ class _Rejects:
                 )
 
 
+def _by_table(parts: Sequence[tuple[pa.Table, pa.Table]]) -> dict[str, pa.Table]:
+    """Return lines by the table they belong to; ``parts`` are lines and what was seen of them."""
+    kinds = {kind for _, seen in parts for kind in pc.unique(seen["kind"]).to_pylist()}
+    return {
+        _KINDS[kind]: _in_batches(
+            pa.concat_tables(lines.filter(pc.equal(seen["kind"], kind)) for lines, seen in parts)
+        )
+        for kind in sorted(kinds)
+    }
+
+
+def _numbered(numbers: Sequence[int], lines: Sequence[bytes]) -> pa.Table:
+    """Return lines as a table; one that is not UTF-8 becomes empty, hence doubtful."""
+    texts = pa.array(lines, pa.binary())
+    try:
+        texts = texts.cast(pa.string())
+    except pa.ArrowInvalid:
+        texts = pa.array([_text(line) for line in lines], pa.string())
+    return pa.table({"n": pa.array(numbers, pa.int32()), "line": texts})
+
+
+def _narrow(line: bytes) -> bytes:
+    """Bring the IPv6 addresses of a line to their normal form: Suricata writes them in full."""
+    return _WIDE_ADDRESS.sub(_narrowed, line)
+
+
+def _narrowed(match: re.Match[bytes]) -> bytes:
+    normal = normalise(match[1].decode())
+    return match[0] if normal is None else b'"%s"' % normal.encode()
+
+
 def _in_batches(table: pa.Table) -> pa.Table:
     return pa.Table.from_batches(table.to_batches(max_chunksize=_ROWS), schema=table.schema)
 
@@ -227,6 +256,8 @@ def _text(line: bytes) -> str:
     except UnicodeDecodeError:
         return ""
 
+
+_WIDE_ADDRESS = re.compile(rb'"([0-9a-f]{4}:[0-9a-f]{4}:[0-9a-f:]{29})"')
 
 _V4 = r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\.){3}"
 _V4 += r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
@@ -288,8 +319,10 @@ SELECT
         )),
         true
     ) AS doubtful,
-    j.event_type IS NULL OR {time} IS NULL AS unfit
-FROM (SELECT n, {decoded} AS j FROM incoming)
+    j.event_type IS NULL OR {time} IS NULL AS unfit,
+    coalesce(strlen(j.src_ip) = 39, false) OR coalesce(strlen(j.dest_ip) = 39, false)
+        OR coalesce(j.event_type = 'dns' AND contains(line, '"AAAA"'), false) AS wide
+FROM (SELECT n, line, {decoded} AS j FROM incoming)
 """
 
 

@@ -182,37 +182,6 @@ def time(text: str) -> str:
     )
 
 
-def address(text: str) -> str:
-    """Return SQL for an address in normal form.
-
-    IPv4 is taken as it is; Suricata writes IPv6 as eight groups of four digits, which
-    is compressed here as RFC 5952 says; any other text stays as it is (the collector
-    brings odd forms of the event's own addresses to the normal one beforehand).
-    """
-    mapped = "0000:0000:0000:0000:0000:ffff:"
-    octets = " || '.' || ".join(
-        f"(try_cast('0x' || substr({text}, {at}, 2) AS UTINYINT))" for at in (31, 33, 36, 38)
-    )
-    groups = f"regexp_replace(':' || lower({text}) || ':', ':0{{1,3}}([0-9a-f])', ':\\1', 'g')"
-    return (
-        f"CASE WHEN strlen({text}) <> 39 OR {text}[5] <> ':' THEN {text} "
-        f"WHEN starts_with({text}, '{mapped}') THEN {octets} "
-        f"ELSE list_transform([{groups}], lambda g: {_folded('g')})[1] END"
-    )
-
-
-def _folded(groups: str) -> str:
-    """Return SQL that folds the first of the longest runs of zeros in ``:a:b:…:``."""
-    runs = f"list_prepend('', regexp_extract_all({groups}, ':(?:0:){{2,}}'))"
-    longest = f"list_reduce({runs}, lambda a, b: CASE WHEN strlen(b) > strlen(a) THEN b ELSE a END)"
-    left = f"ltrim(left({groups}, instr({groups}, r) - 1), ':')"
-    right = f"rtrim(substr({groups}, instr({groups}, r) + strlen(r)), ':')"
-    return (
-        f"list_transform([{longest}], lambda r: CASE WHEN r = '' THEN trim({groups}, ':') "
-        f"ELSE {left} || '::' || {right} END)[1]"
-    )
-
-
 def _macs(side: str) -> str:
     return f"coalesce(j.ether.{side}_mac, j.ether.{side}_macs[1])"
 
@@ -220,9 +189,9 @@ def _macs(side: str) -> str:
 _ENDS = {
     "flow_id": "j.flow_id",
     "community_id": "j.community_id",
-    "src_ip": address("j.src_ip"),
+    "src_ip": "j.src_ip",
     "src_port": "j.src_port",
-    "dest_ip": address("j.dest_ip"),
+    "dest_ip": "j.dest_ip",
     "dest_port": "j.dest_port",
     "proto": "j.proto",
 }
@@ -273,8 +242,8 @@ _SELECTS: dict[str, dict[str, str]] = {
         "rcode": "j.dns.rcode",
         # Version 1 wrote an event for each answer, with its data beside the name.
         "answers": "CASE WHEN j.dns.answers IS NULL AND j.dns.rdata IS NOT NULL "
-        f"THEN [{address('j.dns.rdata')}] "
-        f"ELSE list_transform(j.dns.answers, lambda a: {address('a.rdata')}) END",
+        "THEN [j.dns.rdata] "
+        "ELSE list_transform(j.dns.answers, lambda a: a.rdata) END",
         "answer_types": "CASE WHEN j.dns.answers IS NULL AND j.dns.rdata IS NOT NULL "
         "THEN [j.dns.rrtype] ELSE list_transform(j.dns.answers, lambda a: a.rrtype) END",
         "ttl": "coalesce(list_min(list_transform(j.dns.answers, lambda a: a.ttl)), j.dns.ttl)",
@@ -325,8 +294,8 @@ _SELECTS: dict[str, dict[str, str]] = {
         "app_proto": "j.app_proto",
         "direction": "j.direction",
         **{name: f"j.alert.{name}" for name in _FIELDS["alert"]["alert"]},
-        "client_ip": address("j.flow.src_ip"),
-        "server_ip": address("j.flow.dest_ip"),
+        "client_ip": "j.flow.src_ip",
+        "server_ip": "j.flow.dest_ip",
         "hostname": "j.http.hostname",
         "url": "j.http.url",
         "http_user_agent": "j.http.http_user_agent",
