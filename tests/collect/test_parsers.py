@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import gzip
 import os
 import sqlite3
 from datetime import UTC, datetime, timedelta
@@ -105,6 +106,19 @@ def test_time_zones() -> None:
     assert Clock("Europe/Berlin", reference).read("Jan 15 12:00:00") == datetime(2026, 1, 15, 11)
     with pytest.raises(ConfigError, match="Mars"):
         Clock("Mars/Base", reference)
+
+
+def test_a_log_that_is_passed_on_keeps_its_own_time(tmp_path: Path, memory_store: Store) -> None:
+    log = tmp_path / "pihole.log.gz"
+    text = "# guardian: timezone=+03:00\n"
+    text += "Dec 31 23:59:59 dnsmasq[1]: query[A] a.example from 10.0.0.1\n"
+    packed = datetime(2024, 1, 1, 12, tzinfo=UTC).timestamp()
+    log.write_bytes(gzip.compress(text.encode(), mtime=packed))
+    assert detect_kind(log) == "pihole-log"
+    progress = drain(memory_store, text_log.kinds()["pihole-log"](log), final=True)
+    assert progress.rejected == 0
+    with memory_store.read() as reader:
+        assert reader.value("SELECT ts FROM dns_log") == datetime(2023, 12, 31, 20, 59, 59)
 
 
 QUERY = "{:%b %d %H:%M:%S} dnsmasq[1]: query[A] {} from 192.168.1.5\n"

@@ -40,6 +40,9 @@ MAX_SNAPSHOT_LINES = 20_000
 
 SNIFF_LINES = 50
 
+ZONE_NOTE = re.compile(r"# guardian: timezone=(?P<zone>[\w+:/-]{1,64})\s")
+"""A first line by which a log that is passed on can say in which time zone it was written."""
+
 _UTC_MICROSECONDS = pl.Datetime("us")
 _TYPES: dict[str, pl.DataType | type[pl.DataType]] = {
     "ts": _UTC_MICROSECONDS, "end_ts": _UTC_MICROSECONDS,
@@ -87,8 +90,10 @@ class TextLogCollector:
         except OSError as error:
             msg = f"cannot read {self.path}: {error.strerror}"
             raise CollectorError(msg) from error
+        written = _packed_at(self.path) or written
         reference = self.reference or datetime.fromtimestamp(written, UTC).replace(tzinfo=None)
-        reading = Reading(self.spec, Clock(self.timezone, reference), file_time=written)
+        clock = Clock(_noted_zone(self.path) or self.timezone, reference)
+        reading = Reading(self.spec, clock, file_time=written)
         if self.spec.snapshot:
             yield from self._snapshot(reading, bookmark or {})
             return
@@ -133,6 +138,19 @@ class TextLogCollector:
             yield reading.batch(None, before=None, more={"lines": now})
 
 
+def _packed_at(path: Path) -> float:
+    """Return when a gzip file says that its content was written; 0 when it does not."""
+    with path.open("rb") as file:
+        head = file.read(8)
+    return float(int.from_bytes(head[4:8], "little")) if head[:2] == b"\x1f\x8b" else 0.0
+
+
+def _noted_zone(path: Path) -> str | None:
+    """Return the time zone that a log names in its first line; see ``ZONE_NOTE``."""
+    found = ZONE_NOTE.match(compressed.head(path, 256).decode("utf-8", "replace"))
+    return found["zone"] if found else None
+
+
 def _now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
@@ -171,6 +189,8 @@ class Reading:
         """Take one line; what is no row is counted with its place."""
         self.lines += 1
         line = raw.decode("utf-8", "replace").rstrip("\r")
+        if line.startswith("# guardian: "):
+            return
         if self.spec.header and index == 0 and block.start == 0:
             self.parser.header = [name.strip() for name in line.split(self.spec.separator)]
             return

@@ -161,8 +161,8 @@ class Evening:
         self.lines.append((when, text))
 
     def log(self) -> bytes:
-        """Return the log as Pi-hole's dnsmasq writes it."""
-        rows = []
+        """Return the log as Pi-hole's dnsmasq writes it, with the time zone noted on top."""
+        rows = ["# guardian: timezone=UTC\n"]
         for when, text in sorted(self.lines, key=lambda item: item[0]):
             moment = datetime.fromtimestamp(int(when), UTC)
             rows.append(f"{moment:%b} {moment.day:2d} {moment:%H:%M:%S} dnsmasq[512]: {text}\n")
