@@ -48,7 +48,7 @@ def devices(options: argparse.Namespace) -> int:
 
 def proposals(options: argparse.Namespace) -> int:
     """Print what could be done, and what was."""
-    columns = ("id", "incident_id", "status", "state", "title", "consequence", "ends_at")
+    columns = ("id", "incident_id", "status", "state", "title", "ends_at")
     rows = _ask(options, "proposals", status=options.status)
     emit(options, rows, columns, empty="Nothing needs your answer.")
     return 0

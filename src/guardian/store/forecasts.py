@@ -16,6 +16,11 @@ WITH wanted AS (SELECT unnest($names::VARCHAR[]) AS name),
 told AS (
     SELECT 'dns' AS seen_by, src_ip, rrname, count(*) AS queries
     FROM dns WHERE ts >= $since AND ts < $until AND type = 'query'
+      -- A resolver that passes a question on does not ask it again.
+      AND src_ip NOT IN (
+          SELECT dest_ip FROM dns
+          WHERE ts >= $since AND ts < $until AND type = 'query' AND dest_ip IS NOT NULL
+      )
     GROUP BY ALL
     UNION ALL
     SELECT 'dns_log', src_ip, rrname, count(*)
