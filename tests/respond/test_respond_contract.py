@@ -178,7 +178,7 @@ async def test_what_cannot_be_reached_is_an_error_and_no_success(bench: Bench) -
 
 
 def test_every_responder_is_held_to_this_contract() -> None:
-    assert set(registry.RESPONDERS) == {"dnsmasq", "pihole", "unbound"}
+    assert set(registry.RESPONDERS) == {"dnsmasq", "pihole", "unbound", "nftables"}
     for name, kind in registry.RESPONDERS.items():
         assert kind.name == name
         assert kind.__doc__

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from guardian.errors import ComponentAbsentError, ConfigError
 from guardian.respond.dnsmasq_hosts import DnsmasqHosts
+from guardian.respond.nftables import Nftables
 from guardian.respond.pihole import Pihole
 from guardian.respond.unbound import Unbound
 
@@ -20,6 +21,7 @@ RESPONDERS: dict[str, ResponderKind] = {
     Pihole.name: Pihole,
     DnsmasqHosts.name: DnsmasqHosts,
     Unbound.name: Unbound,
+    Nftables.name: Nftables,
 }
 """In the order in which ``auto`` looks for one that is set up."""
 

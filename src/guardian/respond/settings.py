@@ -12,8 +12,8 @@ class Settings:
     dns_responder: str = "auto"
     """Who blocks names: a name of the responder table, ``none``, or ``auto`` for the first
     one below that is set up."""
-    address_responder: str = "none"
-    """Who blocks addresses: a name of the responder table, or ``none``."""
+    address_responder: str = "auto"
+    """Who blocks addresses, in the same way."""
 
     resolvers: tuple[str, ...] = ()
     """The home's resolvers, ``address`` or ``address#port``: they are asked for the proof.
@@ -47,6 +47,12 @@ class Settings:
     which Guardian keeps its local zones over reloads."""
     unbound_control: tuple[str, ...] = ("unbound-control",)
     """The command, as words, that talks to the running unbound."""
+
+    nft_routes: bool = False
+    """This host routes the home's traffic, so that nftables here can stop it. A host on a
+    mirrored port only sees copies: leave it off there."""
+    nft_command: tuple[str, ...] = ("nft",)
+    """The command, as words, that changes this host's packet filter."""
 
     gateways: tuple[str, ...] = ()
     """Addresses of the router; the host's default routes are always counted in."""
