@@ -239,3 +239,20 @@ def test_settled_intervals_neither_overlap_nor_leave_gaps(
         assert left.device != right.device
     assert settled[-1].until is None
     assert settle(settled, 200) == settled
+
+
+def test_an_outside_ipv6_address_is_not_held(house: House) -> None:
+    house.flow("2001:db8:1:2:a64c:c8ff:fe00:2", "2606:4700::1", LAPTOP, None)
+    house.flow("2001:db8:1:2::77", "2606:4700::1", LAPTOP, None)
+    house.flow("2a00:1450:4001:803::1017", "2001:db8:1:2::77", LAPTOP, None)
+    update(house.store)
+    rows = house.rows("SELECT ip FROM device_address ORDER BY ip")
+    assert [row["ip"] for row in rows] == ["2001:db8:1:2::77", "2001:db8:1:2:a64c:c8ff:fe00:2"]
+
+
+def test_the_way_out_that_dhcp_names_is_the_router(house: House) -> None:
+    house.flow("192.168.1.10", "192.168.1.254", LAPTOP, ROUTER)
+    house.put("dhcp", [{"client_mac": LAPTOP, "type": "reply", "dhcp_type": "ack", "src_mac": ROUTER,
+                        "assigned_ip": "192.168.1.10", "routers": ["192.168.1.254"]}])  # fmt: skip
+    update(house.store)
+    assert names(house)["Router"] == "network"

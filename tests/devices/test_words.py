@@ -48,6 +48,8 @@ def test_any_name_is_bounded(text: str) -> None:
         ([("vendor_class", "MSFT 5.0"), ("dhcp_name", "DESKTOP-AB12CD")], "laptop"),
         ([("virtual", "QEMU/KVM"), ("dhcp_name", "homeserver")], "vm"),
         ([("vendor", "Apple, Inc.")], "unknown"),
+        ([("vendor", "Samsung Electronics Co.,Ltd")], "unknown"),
+        ([("vendor", "LG Electronics (Mobile Communications)")], "phone"),
         ([("service", "_ipp._tcp.local"), ("vendor", "Hewlett Packard")], "printer"),
         ([("user_agent", "Mozilla/5.0 (Linux; Android 14; Pixel 8) Mobile")], "phone"),
         ([], "unknown"),

@@ -65,7 +65,7 @@ def eui64_mac(ip: str) -> str | None:
         packed = ipaddress.IPv6Address(ip).packed[8:]
     except ValueError:
         return None
-    if packed[3:5] != b"\xff\xfe" or not packed[0] & 2:
+    if packed[3:5] != b"\xff\xfe":
         return None
     return normal_mac(bytes((packed[0] ^ 2, *packed[1:3], *packed[5:])).hex(":"))
 
@@ -83,6 +83,7 @@ def vendor(mac: str) -> str | None:
 
 
 _SPOKEN = (
+    ("lg electronics", "LG"),
     ("avm ", "AVM"), ("raspberry pi", "Raspberry Pi"), ("hewlett", "HP"), ("hp inc", "HP"),
     ("seiko epson", "Epson"), ("hon hai", "Foxconn"), ("sony interactive", "Sony"),
     ("tp-link", "TP-Link"), ("ring llc", "Ring"), ("asustek", "Asus"), ("intel corp", "Intel"),

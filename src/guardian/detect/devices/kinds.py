@@ -121,7 +121,7 @@ _CLUES = (
     _clue("vendor", r"\bring llc", "doorbell", 5),
     _clue("vendor", r"sonos|bose", "speaker", 6),
     _clue("vendor", r"roku|vizio|tcl |hisense|skyworth", "tv", 5),
-    _clue("vendor", r"lg electronics|lg innotek|samsung electronics", "tv", 2),
+    _clue("vendor", r"lg electronics(?! ?\(mobile)|lg innotek|samsung electronics", "tv", 1),
     _clue("vendor", r"nintendo|sony interactive", "console", 7),
     _clue("vendor", r"amazon", "speaker", 2),
     _clue("vendor", r"seiko epson|brother industries|canon inc|lexmark|kyocera|xerox|oki electric", "printer", 7),
@@ -133,7 +133,7 @@ _CLUES = (
     _clue("vendor", r"ubiquiti|mikrotik|netgear|avm |tp-?link|cisco|aruba|zyxel|arris|sagemcom|technicolor|ruckus", "network", 3),
     _clue("vendor", r"apple", "phone", 1),
     _clue("vendor", r"intel corp|dell |lenovo|framework|lcfc|liteon|azurewave|wistron|compal|quanta", "laptop", 2),
-    _clue("vendor", r"oneplus|xiaomi|oppo|vivo mobile|motorola mobility|fairphone|honor device", "phone", 3),
+    _clue("vendor", r"oneplus|xiaomi|oppo|vivo mobile|motorola mobility|lg electronics \(mobile|fairphone|honor device", "phone", 3),
     # Where only one kind of thing calls
     _clue("domain", r"\.lgtvsdp\.com|\.lgsmartad\.com|samsungacr\.com|samsungcloud\.tv|\.alphonso\.tv|\.samba\.tv|\.lgtvcommon\.com", "tv", 5),
     _clue("domain", r"\.roku\.com", "tv", 3),

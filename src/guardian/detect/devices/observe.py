@@ -8,24 +8,23 @@ distinct thing it said.
 from __future__ import annotations
 
 import ipaddress
-import json
+import re
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from guardian.detect.devices.home import GLOBAL_V6, is_home
+from guardian.detect.devices.said import Hint, collect
 from guardian.intel.vendors import eui64_mac, normal_mac
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from guardian.detect.devices.settings import Settings
     from guardian.store import Reader
-
-GLOBAL_V6 = "^[23][0-9a-f]{3}:"
-"""IPv6 addresses of the global range (2000::/3), which a device at home has beside its own."""
-TEXT_LIMIT = 120
-"""Characters kept of anything a device says of itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +33,6 @@ class Stay:
 
     ip: str
     mac: str | None
-    first: datetime
-    last: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Hint:
-    """One thing said by or known of the holder of ``mac``, or else of ``ip``."""
-
-    mac: str | None
-    ip: str | None
-    source: str
-    value: str
     first: datetime
     last: datetime
 
@@ -67,30 +54,31 @@ def observe(reader: Reader, settings: Settings, low: int, high: int) -> Observat
         _seen(reader, settings, span, configured=home)
         routers = _routers(reader, settings, span, configured=home)
         _drop_what_routers_carry(reader, settings, routers, span)
-        stays = tuple(
-            Stay(
-                row["ip"], normal_mac(row["mac"]) or eui64_mac(row["ip"]), row["first"], row["last"]
-            )
-            for row in reader.rows(_STAYS)
-        )
-        hints = tuple(_hints(reader, span))
+        stays = tuple(_stays(reader.rows(_STAYS)))
+        hints = tuple(collect(reader, span))
         reader.execute("DROP TABLE seen_address")
     return Observations(stays, hints, frozenset(routers))
 
 
-def is_home(column: str, *, configured: bool = False) -> str:
-    """Return the SQL condition that a column holds an address of the private ranges.
+def _stays(rows: list[dict[str, Any]]) -> Iterator[Stay]:
+    """Yield the stays; of public IPv6 addresses only those of a device's own prefix.
 
-    RFC 1918, RFC 3927, RFC 6598 (shared address space), RFC 4193 and fe80::/10; with
-    ``configured`` also those of the frame ``home_address``.
+    A device has one public /64 at a time. An address of another one under its hardware
+    address is somebody outside, in a flow whose direction was mistaken.
     """
-    private = (
-        f"(starts_with({column}, '192.168.') OR starts_with({column}, '10.') OR "
-        f"regexp_matches({column}, "
-        r"'^(172\.(1[6-9]|2\d|3[01])|169\.254|100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7]))\.|"
-        r"^(f[cd][0-9a-f]{2}|fe[89ab][0-9a-f]):'))"
-    )
-    return f"({private} OR {column} IN (SELECT ip FROM home_address))" if configured else private
+    prefixes: dict[str, Counter[bytes]] = defaultdict(Counter)
+    placed: list[tuple[Stay, bytes | None]] = []
+    for row in rows:
+        mac, made_of = normal_mac(row["mac"]), eui64_mac(row["ip"])
+        stay = Stay(row["ip"], mac or made_of, row["first"], row["last"])
+        prefix = None
+        if mac and re.match(GLOBAL_V6, row["ip"]):
+            prefix = ipaddress.IPv6Address(row["ip"]).packed[:8]
+            prefixes[mac][prefix] += int(row["weight"]) + (1_000_000 if made_of == mac else 0)
+        placed.append((stay, prefix))
+    for stay, prefix in placed:
+        if prefix is None or prefixes[stay.mac or ""].most_common(1)[0][0] == prefix:
+            yield stay
 
 
 def _configured_homes(reader: Reader, settings: Settings, span: dict[str, int]) -> pl.DataFrame:
@@ -241,131 +229,6 @@ changed AS (
 numbered AS (
     SELECT *, sum(change) OVER (PARTITION BY ip ORDER BY slot) AS stay FROM changed
 )
-SELECT ip, mac, min(first) AS first, max(last) AS last
+SELECT ip, mac, min(first) AS first, max(last) AS last, sum(weight) AS weight
 FROM numbered GROUP BY ip, mac, stay ORDER BY ip, first, mac
 """
-
-_SAID = """
-SELECT mac, ip, source, value, min(ts) AS first, max(ts) AS last FROM (
-    SELECT lower(client_mac) AS mac, NULL AS ip, 'dhcp_name' AS source, hostname AS value, ts
-    FROM dhcp WHERE id > $low AND id <= $high AND hostname IS NOT NULL AND type = 'request'
-    UNION ALL
-    SELECT lower(client_mac), NULL, 'vendor_class', vendor_class, ts
-    FROM dhcp WHERE id > $low AND id <= $high AND vendor_class IS NOT NULL AND type = 'request'
-    UNION ALL
-    SELECT lower(client_mac), NULL, 'dhcp_params', array_to_string(params, ','), ts
-    FROM dhcp WHERE id > $low AND id <= $high AND len(params) > 0 AND type = 'request'
-    UNION ALL
-    SELECT NULL, src_ip, 'user_agent', http_user_agent, ts
-    FROM http WHERE id > $low AND id <= $high AND http_user_agent IS NOT NULL AND {home}
-    UNION ALL
-    SELECT NULL, src_ip, 'tls_client', coalesce(ja4, ja3), ts
-    FROM tls WHERE id > $low AND id <= $high AND coalesce(ja4, ja3) IS NOT NULL AND {home}
-    UNION ALL
-    SELECT NULL, src_ip, 'client_name', client_name, ts
-    FROM dns_log WHERE id > $low AND id <= $high AND client_name IS NOT NULL AND {home}
-)
-WHERE value <> '' GROUP BY ALL
-ORDER BY source, value, mac, ip LIMIT 50000
-"""
-
-_CALLED = """
-SELECT src_ip AS ip, rrname AS value, min(ts) AS first, max(ts) AS last FROM (
-    SELECT src_ip, rrname, ts FROM dns WHERE id > $low AND id <= $high AND type = 'query' AND {home}
-      AND src_ip NOT IN (SELECT dest_ip FROM dns WHERE id > $low AND id <= $high)
-    UNION ALL
-    SELECT src_ip, rrname, ts FROM dns_log WHERE id > $low AND id <= $high AND {home}
-)
-GROUP BY ALL HAVING regexp_matches(rrname, $telling) ORDER BY ip, value LIMIT 20000
-"""
-
-_RESOLVERS = """
-SELECT dest_ip AS ip, min(ts) AS first, max(ts) AS last FROM dns
-WHERE id > $low AND id <= $high AND dest_port = 53 AND type = 'answer' AND {home}
-GROUP BY 1 HAVING count(DISTINCT src_ip) >= 2 ORDER BY 1
-"""
-
-_SIGHTED = """
-SELECT lower(mac) AS mac, ip, method, name, model, detail::VARCHAR AS detail,
-       min(ts) AS first, max(ts) AS last
-FROM sighting
-WHERE id > $low AND id <= $high AND (name IS NOT NULL OR model IS NOT NULL OR detail IS NOT NULL)
-GROUP BY ALL ORDER BY first, mac, ip LIMIT 50000
-"""
-
-TELLING_DOMAINS = (
-    r"(^|\.)(lgtvsdp\.com|lgsmartad\.com|lgtvcommon\.com|samsungacr\.com|samsungcloud\.tv|"
-    r"alphonso\.tv|samba\.tv|roku\.com|a2z\.com|amcs-tachyon\.com|playstation\.net|xboxlive\.com|"
-    r"nintendo\.net|wyzecam\.com|reolink\.com|ezviz\.com|hik-connect\.com|arlo\.com)$|avs-alexa"
-)
-"""Names that only one kind of thing calls; the kinds are in ``kinds``."""
-
-_NAME_SOURCE = {
-    "mdns": "mdns_name",
-    "ssdp": "ssdp_name",
-    "nbns": "netbios_name",
-    "llmnr": "mdns_name",
-    "dhcp": "dhcp_name",
-    "lease": "dhcp_name",
-}
-
-
-def _hints(reader: Reader, span: dict[str, int]) -> list[Hint]:
-    home = is_home("src_ip")
-    found = [
-        Hint(
-            normal_mac(row["mac"]),
-            row["ip"],
-            row["source"],
-            clean(row["value"]),
-            row["first"],
-            row["last"],
-        )
-        for row in reader.rows(_SAID.format(home=home), span)
-    ]
-    found += [
-        Hint(None, row["ip"], "domain", clean(row["value"]), row["first"], row["last"])
-        for row in reader.rows(_CALLED.format(home=home), {**span, "telling": TELLING_DOMAINS})
-    ]
-    for row in reader.rows(_SIGHTED, span):
-        found += _from_sighting(row)
-    found += [
-        Hint(
-            None,
-            row["ip"],
-            "resolver",
-            "answers other devices' DNS questions",
-            row["first"],
-            row["last"],
-        )
-        for row in reader.rows(_RESOLVERS.format(home=is_home("dest_ip")), span)
-    ]
-    return [hint for hint in found if hint.value and (hint.mac or hint.ip)]
-
-
-def _from_sighting(row: dict[str, Any]) -> list[Hint]:
-    """Read a sighting's name, model and details; unknown details are left alone."""
-    said: list[tuple[str, object]] = [("model", row["model"])]
-    if row["method"] in _NAME_SOURCE:
-        said.append((_NAME_SOURCE[row["method"]], row["name"]))
-    detail: object = json.loads(row["detail"]) if row["detail"] else {}
-    if isinstance(detail, dict):
-        said += [
-            (key, detail.get(key)) for key in ("server", "user_agent", "vendor_class", "model")
-        ]
-        for key in ("services", "service", "types", "nt", "st"):
-            value = detail.get(key)
-            said += [
-                ("service", item) for item in (value if isinstance(value, list) else [value])[:40]
-            ]
-    return [
-        Hint(normal_mac(row["mac"]), row["ip"], source, clean(value), row["first"], row["last"])
-        for source, value in said
-        if isinstance(value, str) and value.strip()
-    ]
-
-
-def clean(text: str) -> str:
-    """Return a stranger's text as one printable line of bounded length."""
-    printable = "".join(char if char.isprintable() else " " for char in text[: 4 * TEXT_LIMIT])
-    return " ".join(printable.split())[:TEXT_LIMIT]

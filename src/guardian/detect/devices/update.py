@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from guardian.detect.devices.identity import Interval, Known, Register, settle
 from guardian.detect.devices.merging import propose
 from guardian.detect.devices.naming import Identity, identify
-from guardian.detect.devices.observe import Hint, Observations, observe
+from guardian.detect.devices.observe import Observations, observe
+from guardian.detect.devices.said import Hint
 from guardian.detect.devices.settings import Settings
 from guardian.store.ingest import utc_now
 
