@@ -20,6 +20,7 @@ from guardian import detect, respond, triage
 from guardian.app import nightly, rpc
 from guardian.app.service import Service
 from guardian.app.supervisor import keep
+from guardian.collect.base import Closing
 from guardian.collect.reader import drain
 from guardian.errors import ConfigError, RefusedError
 from guardian.ops.health import set_component
@@ -107,6 +108,9 @@ class Daemon:
         answering.close()
         for sensor in self._sensors:
             await asyncio.to_thread(sensor.stop)
+        for collector in self._collectors:
+            if isinstance(collector, Closing):
+                await asyncio.to_thread(collector.close)
         await asyncio.gather(page, *tasks, return_exceptions=True)
         with contextlib.suppress(FileNotFoundError):
             (self._data() / rpc.SOCKET_NAME).unlink()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from guardian.collect import kinds, registry
+from guardian.collect import kinds, live, registry
 from guardian.collect.suricata_live import Sensor
 from guardian.errors import ConfigError
 
@@ -36,7 +36,8 @@ def collectors(config: Config) -> list[Collector]:
         *(("pihole-db", path) for path in config.sources.pihole_db),
         *((kinds.detect_kind(path), path) for path in config.sources.files),
     ]
-    found = [registry.KINDS[kind](path) for kind, path in named]
+    found = [live.zoned(registry.KINDS[kind](path), config.collect) for kind, path in named]
+    found += live.collectors(config.collect, config.sources.interfaces)
     names = [each.source.name for each in found]
     twice = {name for name in names if names.count(name) > 1}
     if twice:

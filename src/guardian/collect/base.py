@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,3 +32,11 @@ class Collector(Protocol):
         Raises:
             CollectorError: the source cannot be read, or not further.
         """
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """A collector that holds something open: a session, a port, a thread."""
+
+    def close(self) -> None:
+        """Give it back. Safe to call twice; nothing is read afterwards."""

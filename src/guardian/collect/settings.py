@@ -14,7 +14,7 @@ class Settings:
     """A longer line of a log is skipped and counted. Suricata's own longest (statistics,
     payloads) stay far below 1 MiB; the limit bounds memory against a line without end."""
 
-    batch_bytes: int = 64 << 20
+    batch_bytes: int = 32 << 20
     """How much of a log is decoded and committed at once under load; chosen by measurement
     (docs/performance.md). A growing log that has less gives smaller batches."""
 
@@ -24,6 +24,10 @@ class Settings:
     suricata_rules: tuple[Path, ...] = ()
     """Rule files for Suricata besides Guardian's own, such as what suricata-update wrote."""
 
+    rule_sources: tuple[str, ...] = ()
+    """Free signature sources that ``guardian rules update`` fetches: ``et-open``,
+    ``abusech-sslbl``, ``abusech-ja3``, ``abusech-urlhaus``, ``abusech-feodo``."""
+
     suricata_start_timeout_s: float = 60.0
     """How long a live Suricata may take to load its rules before it counts as failed."""
 
@@ -32,3 +36,40 @@ class Settings:
 
     replay_timeout_s: float = 3600.0
     """How long Suricata may work on one capture; what it wrote until then is kept."""
+
+    wire: bool = True
+    """Whether device sightings (ARP, NDP, DHCP, mDNS, SSDP, NBNS) are read from the mirrored
+    ports, with a kernel filter; needs the capability CAP_NET_RAW."""
+
+    log_timezone: str = "local"
+    """Time zone of logs whose times have no offset: ``local``, ``UTC``, ``+01:00`` or a name
+    such as ``Europe/Berlin``. The resolver may run on another machine than Guardian."""
+
+    pihole_url: str = ""
+    """A Pi-hole v6 whose queries are read by its API, such as ``http://pi.hole``; empty: none."""
+
+    pihole_password: str = ""
+    """An app password of that Pi-hole; empty when it asks for none."""
+
+    pihole_ca_file: str = ""
+    """The authority of its certificate (``/etc/pihole/tls_ca.crt``), for https."""
+
+    pihole_tls_name: str = ""
+    """The name in its certificate, when ``pihole_url`` holds an address."""
+
+    adguard_url: str = ""
+    """An AdGuard Home whose query log is read by its API; empty: none."""
+
+    adguard_user: str = ""
+    """Its user."""
+
+    adguard_password: str = ""
+    """Its password."""
+
+    netflow_listen: str = ""
+    """Where to listen for NetFlow v5, v9 and IPFIX, such as ``0.0.0.0:2055``; empty: nowhere.
+    Only senders with a home address are read."""
+
+    syslog_listen: str = ""
+    """Where to listen for syslog lines of firewalls and resolvers, such as ``0.0.0.0:5514``;
+    empty: nowhere. Only senders with a home address are read."""

@@ -1,0 +1,51 @@
+"""What the settings switch on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from guardian.collect import live, registry
+from guardian.collect.base import Closing
+from guardian.collect.settings import Settings
+from guardian.collect.text_log import TextLogCollector
+from guardian.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_nothing_listens_or_asks_unless_it_is_told_to() -> None:
+    assert live.collectors(Settings()) == []
+
+
+def test_everything_can_be_switched_on() -> None:
+    settings = Settings(
+        pihole_url="http://127.0.0.1:9",
+        adguard_url="http://127.0.0.1:9",
+        netflow_listen="127.0.0.1:0",
+        syslog_listen="[::1]:0",
+    )
+    found = live.collectors(settings, ["lo"])
+    kinds = [each.source.kind for each in found]
+    assert kinds == ["wire", "pihole-api", "adguard-api", "netflow", "syslog"]
+    for each in found:
+        assert isinstance(each, Closing)
+        each.close()
+    assert live.collectors(Settings(wire=False), ["lo"]) == []
+
+
+@pytest.mark.parametrize("text", ["2055x", "0.0.0.0", "0.0.0.0:99999", "host:"])
+def test_a_wrong_address_names_its_key(text: str) -> None:
+    with pytest.raises(ConfigError, match="netflow_listen"):
+        live.collectors(Settings(netflow_listen=text))
+
+
+def test_logs_are_read_in_the_time_zone_of_the_settings(tmp_path: Path) -> None:
+    collector = registry.KINDS["pihole-log"](tmp_path / "pihole.log")
+    zoned = live.zoned(collector, Settings(log_timezone="+02:00"))
+    assert isinstance(zoned, TextLogCollector)
+    assert zoned.timezone == "+02:00"
+    zeek = registry.KINDS["zeek"](tmp_path)
+    assert live.zoned(zeek, Settings()) is zeek
