@@ -22,7 +22,7 @@ PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 PAGES = (
     "/", "/incidents", "/incidents/214", "/incidents/214/evidence", "/approvals", "/p/1", "/p/3",
     "/devices", "/devices/d1", "/privacy", "/health", "/names?name=ads.example", "/silenced",
-    "/nowhere",
+    "/ask", "/nowhere",
 )  # fmt: skip
 
 

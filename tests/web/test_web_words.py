@@ -300,3 +300,33 @@ def test_a_name_is_explained_and_an_unknown_one_is_an_answer(
         assert wrong.status_code == 200
         assert "&lt;b&gt;" in wrong.text
         assert "<b>not" not in wrong.text
+
+
+def test_what_a_person_says_is_kept_and_taken_back(house: Store, serve: Callable[..., Any]) -> None:
+    with serve(house) as running, httpx.Client(base_url=running.url) as client:
+        assert client.post("/incidents/213/say", data={"answer": "expected"}).status_code == 303
+        page = client.get("/incidents/213").text
+        assert "You said <b>expected here</b>" in page
+        (path,) = re.findall(r"/incidents/213/unsay/\d+", page)
+        assert client.post(path.replace("213", "214")).status_code == 404
+        assert client.post(path).status_code == 303
+        assert "You said" not in client.get("/incidents/213").text
+        for _ in range(2):
+            client.post("/incidents/213/say", data={"answer": "expected"})
+        assert "You said twice that it is expected" in client.get("/incidents/213").text
+        assert client.post("/incidents/213/say", data={"answer": "delete"}).status_code == 404
+
+
+def test_a_question_is_answered_with_its_rows(house: Store, serve: Callable[..., Any]) -> None:
+    with serve(house) as running, httpx.Client(base_url=running.url) as client:
+        menu = client.get("/ask").text
+        for name in re.findall(r'<option value="([a-z_]+)"', menu):
+            answer = client.get("/ask", params={"question": name, "device": "d1"})
+            assert answer.status_code == 200, name
+            assert 'role="alert"' not in answer.text, name
+        asked = client.get("/ask", params={"q": "which new devices joined this week?"}).text
+        assert "Understood as" in asked
+        odd = client.get("/ask", params={"q": "<b>zxq</b>"})
+        assert odd.status_code == 200
+        assert "not on the menu" in odd.text
+        assert "<b>zxq" not in odd.text

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 640, 74
 MIDDLE = HEIGHT / 2
-MAX_DOTS = 400
-"""More dots than this say nothing more."""
+MAX_DOTS = 64
+"""More dots than this run into one line."""
+MAX_FAINT = 150
 
 
 def rhythm(dots: Sequence[datetime], others: Sequence[datetime], label: str) -> Markup:
@@ -40,7 +41,7 @@ def rhythm(dots: Sequence[datetime], others: Sequence[datetime], label: str) -> 
     for moment, gap_s in zip(dots[1:], gaps, strict=True):
         late = max(-1.0, min(1.0, (gap_s - usual_s) / usual_s))
         marks.append(_dot(first, span_s, moment, MIDDLE + late * 26, 3.2))
-    for number, moment in enumerate(others[-MAX_DOTS:]):
+    for number, moment in enumerate(others[-MAX_FAINT:]):
         if first <= moment <= last:
             level = 10 + (number * 37 % 55)  # spread, and the same at every drawing
             marks.append(_dot(first, span_s, moment, level, 2.0, ' class="other"'))

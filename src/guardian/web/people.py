@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from guardian.model import words
 from guardian.model.response import Verb
 from guardian.store import pages, pages_blind, pages_evidence, pages_listened
+from guardian.triage import feedback
 from guardian.web import cards, rhythm, story
 from guardian.web.site import is_fragment, local_path
 
@@ -106,6 +107,8 @@ def _incidents(routes: APIRouter, site: Site) -> None:
                 for each in pages.proposals(reader, incident_id=incident_id)
             ]
             journal = pages.journal(reader, incident_id)
+            said = pages.said(reader, incident_id)
+            offered = {(each.finding_class, each.device_id) for each in feedback.offers(reader)}
             device = pages.device(reader, row["device_id"]) if row["device_id"] else None
         return site.page(
             "incident.html",
@@ -118,6 +121,8 @@ def _incidents(routes: APIRouter, site: Site) -> None:
             rhythm=drawing,
             cards=answers,
             journal=journal,
+            said=said,
+            expected_often=any((each, row["device_id"]) in offered for each in row["classes"]),
             device=device,
             claims=story.claims(row),
         )

@@ -36,6 +36,7 @@ def rhythm(
     dots, faint = _last_hour(reader, chosen)
     if len(dots) < FEW:
         dots, faint = pages_evidence.moments(reader, chosen["evidence"]), []
+    dots = dots[-draw.MAX_DOTS :]
     if len(dots) < 2:
         return {}
     form = "%H:%M" if dots[-1] - dots[0] < 12 * HOUR else "%a %H:%M"
