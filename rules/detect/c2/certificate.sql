@@ -18,7 +18,7 @@ WITH seen AS (
            subject = issuerdn AS self_signed,
            date_diff('year', notbefore, notafter) AS years,
            NOT list_contains($usual_ports, t.dest_port) AS odd_port,
-           (sni IS NULL OR sni = '') AND t.dest_ip NOT IN (SELECT ip FROM address_name) AS unnamed
+           (sni IS NULL OR sni = '') AS unnamed
     FROM tls t JOIN address_info d ON d.ip = t.dest_ip
     WHERE t.ts BETWEEN $since AND $until AND subject IS NOT NULL AND d.scope IN ('public', 'private')
 ),

@@ -14,13 +14,17 @@
 --   max_rate: {default: 50, unit: bytes per second, reason: "payload and headers both ways; more is use, not a heartbeat"}
 --   max_ratio: {default: 1.5, unit: ratio, reason: "of the two directions; a heartbeat is answered with as much"}
 --   min_failed: {default: 3, unit: connections, reason: "unanswered attempts at the same address and port"}
-WITH pair AS (
+WITH long AS (
+    SELECT DISTINCT src_ip, dest_ip, dest_port FROM flow
+    WHERE ts BETWEEN $since AND $until AND proto = 'TCP' AND end_ts - ts >= to_seconds($min_duration_s::BIGINT)
+),
+pair AS (
     SELECT src_ip, dest_ip, dest_port, count(*) AS n, count(*) FILTER (failed) AS failed,
            min(ts) AS first_seen, max(coalesce(end_ts, ts)) AS last_seen,
            max(epoch(end_ts - ts)) AS duration_s, arg_max(bytes_toserver, epoch(end_ts - ts)) AS up,
            arg_max(bytes_toclient, epoch(end_ts - ts)) AS down,
            list_transform(min(id, 60), lambda i: 'flow:' || i) AS evidence
-    FROM v_flow
+    FROM v_flow SEMI JOIN long USING (src_ip, dest_ip, dest_port)
     WHERE ts BETWEEN $since AND $until AND direction IN ('outbound', 'external') AND proto = 'TCP' AND opened
     GROUP BY ALL
 )

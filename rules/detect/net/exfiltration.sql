@@ -14,12 +14,17 @@
 --   min_times: {default: 10, unit: times, reason: "the device's own busiest hour before this one"}
 --   min_ratio: {default: 5, unit: ratio, reason: "up over down: calls and games go both ways"}
 --   learn_days: {default: 3, unit: days, reason: "before, there is no baseline to exceed, and no alarm"}
-WITH hour AS (
+WITH big AS (
+    -- Only who sent so much in one hour at all is looked at by destination.
+    SELECT src_ip FROM flow WHERE ts BETWEEN $since AND $until GROUP BY src_ip, time_bucket(INTERVAL 1 HOUR, ts)
+    HAVING sum(bytes_toserver) >= $min_bytes
+),
+hour AS (
     SELECT src_ip, coalesce(n.name, f.dest_ip) AS dest, time_bucket(INTERVAL 1 HOUR, ts) AS span,
            sum(bytes_toserver) AS up, sum(bytes_toclient) AS down, count(*) AS n, min(ts) AS first_seen,
            max(coalesce(end_ts, ts)) AS last_seen, arg_max(f.id, bytes_toserver, 40) AS ids, min(f.dest_ip) AS dest_ip
     FROM v_flow f LEFT JOIN v_address_name n ON n.ip = f.dest_ip
-    WHERE ts BETWEEN $since AND $until AND direction = 'outbound' GROUP BY ALL
+    WHERE ts BETWEEN $since AND $until AND direction = 'outbound' AND src_ip IN (SELECT src_ip FROM big) GROUP BY ALL
 ),
 total AS (SELECT src_ip, span, sum(up) AS up FROM hour GROUP BY ALL),
 past AS (

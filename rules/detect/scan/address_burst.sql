@@ -14,13 +14,21 @@
 --   min_failed_share: {default: 0.3, unit: share, reason: "servers that a page names fail in one of a hundred"}
 --   max_named_share: {default: 0.3, unit: share, reason: "a page's servers were looked up just before"}
 --   span_s: {default: 60, unit: s, reason: "the pace of a program, not of a person"}
-WITH tried AS (
+WITH suspect AS (
+    -- Whoever was refused too seldom cannot have scanned; that leaves few to count exactly.
+    SELECT src_ip, dest_port, time_bucket(to_seconds($span_s::BIGINT), ts) AS span FROM flow
+    WHERE ts BETWEEN $since AND $until AND proto = 'TCP'
+      AND (coalesce(tcp_flags_tc, 0) & 18 <> 18 OR coalesce(pkts_toclient, 0) = 0)
+    GROUP BY ALL HAVING count(*) >= $min_failed
+),
+tried AS (
     SELECT src_ip, dest_ip, proto, dest_port, time_bucket(to_seconds($span_s::BIGINT), ts) AS span,
            bool_and(failed) AS failed, count(*) AS n, min(ts) AS first_seen, max(ts) AS last_seen, min(id) AS id
     FROM v_flow
     WHERE ts BETWEEN $since AND $until AND proto = 'TCP' AND opened AND direction IN ('outbound', 'external')
       -- Where IPv6 does not work, every address that has one fails first.
       AND NOT contains(dest_ip, ':')
+      AND (src_ip, dest_port, time_bucket(to_seconds($span_s::BIGINT), ts)) IN (SELECT (src_ip, dest_port, span) FROM suspect)
     GROUP BY ALL
 ),
 spans AS (

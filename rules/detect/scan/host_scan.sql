@@ -17,12 +17,19 @@
 --   max_named_share: {default: 0.3, unit: share, reason: "a client was given the addresses by DNS, a scanner makes them up"}
 --   span_s: {default: 10800, unit: s, reason: "slow scans try a host every few minutes"}
 --   service_ports: {default: [21, 22, 23, 25, 110, 111, 135, 137, 139, 143, 161, 389, 445, 502, 512, 513, 514, 554, 623, 873, 1433, 1521, 1723, 1883, 2222, 2323, 2375, 3306, 3389, 5432, 5555, 5900, 5985, 5986, 6379, 7547, 8291, 8545, 9200, 11211, 27017, 37215, 52869, 60023], unit: ports, reason: "services that worms look for, and that a home client has few of"}
-WITH tried AS (
+WITH suspect AS (
+    -- Whoever was refused too seldom cannot have scanned; that leaves few to count exactly.
+    SELECT src_ip, proto, dest_port FROM flow
+    WHERE ts BETWEEN $since AND $until AND proto IN ('TCP', 'UDP')
+      AND (coalesce(tcp_flags_tc, 0) & 18 <> 18 OR coalesce(pkts_toclient, 0) = 0)
+    GROUP BY ALL HAVING approx_count_distinct(dest_ip) * 2 >= least($min_hosts, $min_hosts_other)
+),
+tried AS (
     SELECT src_ip, dest_ip, proto, dest_port,
            time_bucket(to_seconds($span_s::BIGINT), ts) AS span,
            bool_and(failed) AS failed, count(*) AS n, min(ts) AS first_seen, max(ts) AS last_seen,
            min(id) AS id
-    FROM v_flow
+    FROM v_flow SEMI JOIN suspect USING (src_ip, proto, dest_port)
     WHERE ts BETWEEN $since AND $until AND dest_port IS NOT NULL AND direction <> 'local'
       AND ((proto = 'TCP' AND opened)
            OR (proto = 'UDP' AND src_port > 1023 AND app_proto IS DISTINCT FROM 'dns'

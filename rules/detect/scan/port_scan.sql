@@ -16,12 +16,19 @@
 --   min_failed_share: {default: 0.6, unit: share, reason: "a scanner meets closed ports; a client of many services meets open ones"}
 --   span_s: {default: 600, unit: s, reason: "a fast scan is over in minutes; slow ones have a rule of their own"}
 --   high_ports: {default: 100, unit: ports, reason: "from here on it is no accident, whatever else is said"}
-WITH tried AS (
+WITH suspect AS (
+    -- Whoever was refused too seldom cannot have scanned; that leaves few to count exactly.
+    SELECT src_ip, dest_ip, proto FROM flow
+    WHERE ts BETWEEN $since AND $until AND proto IN ('TCP', 'UDP')
+      AND (coalesce(tcp_flags_tc, 0) & 18 <> 18 OR coalesce(pkts_toclient, 0) = 0)
+    GROUP BY ALL HAVING count(*) >= least($min_ports, $min_udp_ports)
+),
+tried AS (
     SELECT src_ip, dest_ip, proto, dest_port,
            time_bucket(to_seconds($span_s::BIGINT), ts) AS span,
            bool_and(failed) AS failed, count(*) AS n, min(ts) AS first_seen, max(ts) AS last_seen,
            min(id) AS id
-    FROM v_flow
+    FROM v_flow SEMI JOIN suspect USING (src_ip, dest_ip, proto)
     WHERE ts BETWEEN $since AND $until AND dest_port IS NOT NULL
       AND direction <> 'local' AND src_ip <> dest_ip
       AND ((proto = 'TCP' AND opened)

@@ -13,10 +13,17 @@
 --   min_ports: {default: 15, unit: ports, reason: "distinct unanswered ports of one host in a day"}
 --   min_failed_share: {default: 0.7, unit: share, reason: "a scanner meets closed ports; over a day a client meets mostly open ones"}
 --   min_span_s: {default: 600, unit: s, reason: "what is over sooner is a fast scan and is told by that rule"}
-WITH tried AS (
+WITH suspect AS (
+    -- Whoever was refused too seldom cannot have scanned; that leaves few to count exactly.
+    SELECT src_ip, dest_ip FROM flow
+    WHERE ts BETWEEN $since AND $until AND proto = 'TCP'
+      AND (coalesce(tcp_flags_tc, 0) & 18 <> 18 OR coalesce(pkts_toclient, 0) = 0)
+    GROUP BY ALL HAVING count(*) >= $min_ports
+),
+tried AS (
     SELECT src_ip, dest_ip, dest_port, bool_and(failed) AS failed, count(*) AS n,
            min(ts) AS first_seen, max(ts) AS last_seen, min(id) AS id
-    FROM v_flow
+    FROM v_flow SEMI JOIN suspect USING (src_ip, dest_ip)
     WHERE ts BETWEEN $since AND $until AND proto = 'TCP' AND opened AND dest_port IS NOT NULL
       AND direction <> 'local' AND src_ip <> dest_ip
     GROUP BY ALL
