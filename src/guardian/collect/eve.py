@@ -9,6 +9,7 @@ one by one: what it cannot mend goes to quarantine with its place and reason.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import re
@@ -123,7 +124,16 @@ class EveDecoder:
         doubtful = self._doubtful(lines, looked, repeated=repeated)
         mended = self._mended(lines, doubtful, rejects)
         wide = sorted(set(pc.filter(looked["n"], looked["wide"]).to_pylist()).difference(doubtful))
-        narrowed = _numbered(wide, [_narrow(lines[at]) for at in wide])
+        kinds = looked["kind"].to_pylist() if wide else []
+        narrowed = _numbered(
+            wide,
+            [
+                _narrow(lines[at])
+                if _KINDS[kinds[at]] in _ADDRESSES_WITHIN
+                else _narrow_ends(lines[at])
+                for at in wide
+            ],
+        )
         touched = pc.is_in(looked["n"], pa.array([*doubtful, *wide], pa.int32()))
         untouched = pc.invert(touched)
         parts = [
@@ -241,9 +251,24 @@ def _narrow(line: bytes) -> bytes:
     return _WIDE_ADDRESS.sub(_narrowed, line)
 
 
+def _narrow_ends(line: bytes) -> bytes:
+    """Do the same for the two ends of the event only, which is four times as fast."""
+    for key in (b'"src_ip":"', b'"dest_ip":"'):
+        start = line.find(key) + len(key)
+        if start < len(key) or line[start + 39 : start + 40] != b'"':
+            return _narrow(line)
+        line = line[:start] + _short(line[start : start + 39]) + line[start + 39 :]
+    return line
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _short(text: bytes) -> bytes:
+    normal = normalise(text.decode(errors="replace"))
+    return text if normal is None else normal.encode()
+
+
 def _narrowed(match: re.Match[bytes]) -> bytes:
-    normal = normalise(match[1].decode())
-    return match[0] if normal is None else b'"%s"' % normal.encode()
+    return b'"%s"' % _short(match[1])
 
 
 def _in_batches(table: pa.Table) -> pa.Table:
@@ -263,6 +288,9 @@ _V4 = r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\.){3}"
 _V4 += r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _USUAL_ADDRESS = rf"{_V4}|(?:[0-9a-f]{{4}}:){{7}}[0-9a-f]{{4}}"
 
+
+_ADDRESSES_WITHIN = frozenset({"dns", "alert", "raw_event"})
+"""Tables whose events hold more addresses than those of their two ends."""
 
 _KINDS = (*sorted(eve_columns.TYPED), "raw_event")
 _LOOKED_AT = json.dumps(
