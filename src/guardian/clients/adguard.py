@@ -1,4 +1,4 @@
-"""Speak AdGuard Home's API: its query log.
+"""Speak AdGuard Home's API: its query log, and the rules that a person wrote.
 
 The API is described at https://github.com/AdguardTeam/AdGuardHome/tree/master/openapi.
 """
@@ -12,6 +12,7 @@ import msgspec
 from guardian.clients.http import HttpService, Limits
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import httpx
@@ -61,6 +62,32 @@ class QueryLog(msgspec.Struct, frozen=True):
     oldest: str = ""
 
 
+class Filtering(msgspec.Struct, frozen=True):
+    """Whether filtering is on at all, and the rules of the user, comments included."""
+
+    enabled: bool = True
+    user_rules: tuple[str, ...] | None = None
+
+
+class MatchedRule(msgspec.Struct, frozen=True):
+    """A rule that decided."""
+
+    text: str = ""
+    filter_list_id: int = 0
+
+
+class CheckedHost(msgspec.Struct, frozen=True):
+    """What the server would do with a question; blocked when ``reason`` begins ``Filtered``."""
+
+    reason: str = ""
+    rules: tuple[MatchedRule, ...] | None = None
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the question would be blocked."""
+        return self.reason.startswith("Filtered")
+
+
 class AdguardClient:
     """One AdGuard Home. ``url`` is its address, such as ``http://192.168.1.2:3000``."""
 
@@ -89,6 +116,38 @@ class AdguardClient:
             params["older_than"] = older_than
         answer = await self._service.request("GET", "/querylog", params=params, auth=self._auth)
         return answer.decode(QueryLog)
+
+    async def filtering(self) -> Filtering:
+        """Return whether filtering is on, and the user's rules.
+
+        Raises:
+            ClientError: the server is away, refuses us, or answers otherwise.
+        """
+        answer = await self._service.request("GET", "/filtering/status", auth=self._auth)
+        return answer.decode(Filtering)
+
+    async def set_rules(self, rules: Sequence[str]) -> None:
+        """Replace all of the user's rules; the server checks none of them.
+
+        Raises:
+            ClientError: the server is away, refuses us, or answers otherwise.
+        """
+        body = {"rules": list(rules)}
+        await self._service.request("POST", "/filtering/set_rules", json=body, auth=self._auth)
+
+    async def check_host(self, name: str, *, client: str | None = None) -> CheckedHost:
+        """Return what the server would do with a question, of one client if named.
+
+        Raises:
+            ClientError: the server is away, refuses us, or answers otherwise.
+        """
+        params: dict[str, str | int | float | bool] = {"name": name}
+        if client is not None:
+            params["client"] = client
+        answer = await self._service.request(
+            "GET", "/filtering/check_host", params=params, auth=self._auth
+        )
+        return answer.decode(CheckedHost)
 
     async def aclose(self) -> None:
         """Close what was opened here."""

@@ -11,12 +11,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import urlsplit
 
 from guardian.clients.pihole import DEFAULT_GROUP, PiholeClient
 from guardian.errors import ConfigError, ResponderError
 from guardian.respond.base import Proof
-from guardian.respond.verify import Prober, Resolver
+from guardian.respond.verify import Prober, Resolver, beside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +56,7 @@ class Pihole:
             ca_file=_path(settings.pihole_ca_file),
             tls_name=settings.pihole_tls_name or None,
         )
-        resolvers = settings.resolvers or _beside(settings.pihole_url)
+        resolvers = settings.resolvers or beside(settings.pihole_url)
         self._prober = Prober([Resolver.parse(text) for text in resolvers], settings)
 
     @staticmethod
@@ -283,12 +282,6 @@ def _comment(order: Order) -> str:
 
 def _group_name(order: Order) -> str:
     return order.mark.replace(":", "-")
-
-
-def _beside(url: str) -> tuple[str, ...]:
-    """Return the resolver at Pi-hole's own address, if the URL names one."""
-    host = urlsplit(url).hostname or ""
-    return (host,) if re.fullmatch(r"[0-9.]+|[0-9a-f:]+", host) else ()
 
 
 def _path(text: str) -> Path | None:

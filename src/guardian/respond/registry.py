@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from guardian.errors import ComponentAbsentError, ConfigError
+from guardian.respond.adguard import AdguardHome
 from guardian.respond.dnsmasq_hosts import DnsmasqHosts
 from guardian.respond.nftables import Nftables
 from guardian.respond.pihole import Pihole
@@ -19,6 +20,7 @@ NONE = "none"
 
 RESPONDERS: dict[str, ResponderKind] = {
     Pihole.name: Pihole,
+    AdguardHome.name: AdguardHome,
     DnsmasqHosts.name: DnsmasqHosts,
     Unbound.name: Unbound,
     Nftables.name: Nftables,

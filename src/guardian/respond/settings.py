@@ -42,6 +42,13 @@ class Settings:
     pihole_tls_name: str = ""
     """The name in its certificate, when it is reached by another (it signs ``pi.hole``)."""
 
+    adguard_url: str = ""
+    """AdGuard Home, such as ``http://192.168.1.2:3000``."""
+    adguard_user: str = ""
+    """Who may change its rules."""
+    adguard_password: str = ""
+    """That user's password."""
+
     unbound_include_file: str = ""
     """A file inside unbound's ``server:`` part (``include: "/etc/unbound/guardian.conf"``), in
     which Guardian keeps its local zones over reloads."""

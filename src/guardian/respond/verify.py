@@ -12,6 +12,7 @@ import ipaddress
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import dns.asyncquery
 import dns.exception
@@ -122,6 +123,15 @@ async def ask(
         rcode=dns.rcode.to_text(response.rcode()),
         values=tuple(values[:20]),
     )
+
+
+def beside(url: str) -> tuple[str, ...]:
+    """Return the resolver at the same address as a server's URL, if that names one."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return (str(ipaddress.ip_address(host)),)
+    except ValueError:
+        return ()
 
 
 class Prober:
