@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import msgspec
 
 from guardian.clients.http import HttpService, Limits
@@ -52,12 +53,14 @@ class OpenAICompatibleClient:
     def __init__(self, url: str, *, timeout_s: float = 60.0, key: str = "") -> None:
         self.url = url.rstrip("/").removesuffix("/v1")
         limits = Limits(timeout_s=timeout_s, attempts=1, max_bytes=MAX_BYTES)
-        self._http = HttpService(self.url, limits=limits)
+        # A model may think for longer than the few seconds that suffice for other servers.
+        self._session = httpx.AsyncClient(timeout=timeout_s, trust_env=False)
+        self._http = HttpService(self.url, limits=limits, http=self._session)
         self._headers = {"authorization": f"Bearer {key}"} if key else {}
 
     async def aclose(self) -> None:
         """Close the connection. Safe to call twice."""
-        await self._http.aclose()
+        await self._session.aclose()
 
     async def chat(
         self,

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 SAMPLES = 4
 """Findings of one class in one incident whose facts are told; the rest are counted."""
 
+# How every private, shared and link-local address begins: the rest need no closer look.
+_MAYBE_HOME = ("10.", "172.", "192.168.", "100.", "169.254.", "127.", "fc", "fd", "fe", ":")
+
 PEERS = 8
 """Destinations of one incident that are looked up; the rest are counted."""
 
@@ -49,10 +52,15 @@ class House:
 
     holders: Mapping[str, str]
     devices: Mapping[str, Mapping[str, Any]]
+    seen: dict[str, bool] = field(default_factory=dict)
 
     def is_home(self, ip: str) -> bool:
         """Say whether an address is one of the house's."""
-        return ip in self.holders or bool(addresses.is_internal(ip))
+        known = self.seen.get(ip)
+        if known is None:
+            known = ip in self.holders or (ip.startswith(_MAYBE_HOME) and addresses.is_internal(ip))
+            self.seen[ip] = known
+        return known
 
     def name(self, actor: str) -> str | None:
         """Return what a device, or the device at an address, is called."""

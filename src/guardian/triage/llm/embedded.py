@@ -81,6 +81,7 @@ class EmbeddedBackend:
         params.n_parallel = 1
         params.cpuparams.n_threads = THREADS
         params.warmup = False
+        params.verbosity = 0
         self._digest = _digest(self._path)
         self._server = xllamacpp.Server(params)
 
