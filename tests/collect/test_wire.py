@@ -59,7 +59,7 @@ def mdns() -> Packet:
                 rdata=[b"md=Best TV 9", b"fn=Living room"])  # fmt: skip
     srv = DNSRRSRV(rrname="TV._googlecast._tcp.local", target="best-tv.local", port=8009)
     host = DNSRR(rrname="best-tv.local", type="A", rclass=0x8001, rdata="192.168.1.5")
-    return udp(5353, 5353, DNS(qr=1, aa=1, qd=None, an=[txt, srv, host]))
+    return udp(5353, 5353, DNS(qr=1, aa=1, qd=[], an=[txt, srv, host]))
 
 
 def dhcp() -> Packet:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from guardian.collect import zeek
 from guardian.collect.kinds import detect_kind
 from guardian.collect.reader import drain
 from guardian.collect.zeek import ZeekCollector
@@ -237,6 +238,26 @@ def test_what_corpus_folders_hold(corpus: Path, memory_store: Store) -> None:
     count = rows(memory_store, "SELECT count(*) AS n FROM flow")[0]["n"]
     lines = (corpus / "zeek/rita-proxy/conn.log").read_text().splitlines()
     assert count == sum(1 for line in lines if not line.startswith("#"))
+
+
+@pytest.fixture(autouse=True)
+def always_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zeek, "LOOK_EVERY_S", 0.0)
+
+
+def test_a_followed_folder_is_not_listed_all_the_time(
+    tmp_path: Path, memory_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zeek, "LOOK_EVERY_S", 60.0)
+    collector = ZeekCollector(path=tmp_path)
+    log = tmp_path / "conn.log"
+    log.write_text(header("conn", CONN) + conn(1700000000, "Ca"))
+    drain(memory_store, collector)
+    drain(memory_store, collector)
+    with log.open("a") as file:
+        file.write(conn(1700000001, "Cb"))
+    assert drain(memory_store, collector).events == 0
+    assert drain(memory_store, collector, final=True).events == 1
 
 
 ODD = [b"-", b"(empty)", b"1e999", b"::ffff:1.2.3.4", b"\x00", b"T", b"\\xff", b"9" * 20]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guardian.collect import compressed, parser_spec, text_log
@@ -11,9 +15,8 @@ from guardian.errors import CollectorError, UnknownFormatError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-    from guardian.collect.parser_spec import Spec
+    from guardian.collect.parser_spec import Sample, Spec
 
 EXAMPLES = 3
 """How many rows of each table are shown."""
@@ -33,13 +36,62 @@ class Trial:
     places: tuple[str, ...]
 
 
+def problems(spec: Spec) -> tuple[str, ...]:
+    """Return how a format's samples differ from the rows that they should become."""
+    found: list[str] = []
+    for number, sample in enumerate(spec.sample, 1):
+        made, rejected = _made(spec, sample)
+        # The number that a flow gets is a digest; that it has one is what counts.
+        wanted = [row | {"flow_id": "set"} if "flow_id" in row else row for row in sample.rows]
+        if len(made) != len(wanted):
+            found.append(f"sample {number}: {len(made)} rows, not {len(wanted)}")
+        for place, (is_, should) in enumerate(zip(made, wanted, strict=False), 1):
+            found += [
+                f"sample {number}, row {place}: {key} is {is_.get(key)!r}, not {should.get(key)!r}"
+                for key in sorted(is_.keys() | should.keys())
+                if is_.get(key) != should.get(key)
+            ]
+        if rejected != sample.rejected:
+            found.append(f"sample {number}: {rejected} lines refused, not {sample.rejected}")
+    return tuple(found)
+
+
+def _made(spec: Spec, sample: Sample) -> tuple[list[dict[str, object]], int]:
+    reference = datetime.fromisoformat(spec.sample_time)
+    made: list[dict[str, object]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "sample.log"
+        log.write_text("\n".join(sample.lines) + "\n", encoding="utf-8")
+        written = reference.replace(tzinfo=UTC).timestamp()
+        os.utime(log, (written, written))
+        collector = text_log.collector(log, spec, timezone="UTC", reference=reference)
+        batches = list(collector.batches(None, final=True))
+    for batch in batches:
+        for table, columns in batch.tables.items():
+            for row in columns.to_pylist():
+                values = {key: _plain(value) for key, value in row.items() if value is not None}
+                if "flow_id" in values:
+                    values["flow_id"] = "set"
+                made.append({"table": table} | values)
+    return made, sum(batch.rejected for batch in batches)
+
+
+def _plain(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
 def try_file(path: Path, spec: Spec | None = None, *, timezone: str = "local") -> Trial:
     """Read a file with a format (or the one that fits) and say what came of it.
+
+    A ``.toml`` file is a format itself: its samples are tried.
 
     Raises:
         UnknownFormatError: no shipped format fits.
         CollectorError: the file cannot be read.
+        RuleError: the format is wrong.
     """
+    if spec is None and path.suffix == ".toml":
+        return _try_format(parser_spec.load(path))
     spec = spec or _fitting(path)
     rows: dict[str, int] = {}
     examples: list[Mapping[str, object]] = []
@@ -62,6 +114,22 @@ def try_file(path: Path, spec: Spec | None = None, *, timezone: str = "local") -
         examples=tuple(examples),
         rejected=rejected,
         places=tuple(places),
+    )
+
+
+def _try_format(spec: Spec) -> Trial:
+    wrong = problems(spec)
+    rows: dict[str, int] = {}
+    for sample in spec.sample:
+        for row in sample.rows:
+            rows[str(row.get("table"))] = rows.get(str(row.get("table")), 0) + 1
+    reason = "a sample that does not become what it says"
+    return Trial(
+        kind=spec.kind,
+        rows=rows,
+        examples=tuple(row for sample in spec.sample for row in sample.rows)[:EXAMPLES],
+        rejected={reason: len(wrong)} if wrong else {},
+        places=wrong[:10],
     )
 
 

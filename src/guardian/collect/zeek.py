@@ -7,6 +7,7 @@ by its beginning (``zeek_files``), so a rotation or a restart costs and doubles 
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 MAX_FILES = 20_000
 """How many files of a folder are looked at; a year of hourly rotation is 8,760 a log."""
 
+LOOK_EVERY_S = 2.0
+"""A folder is listed at most this often while it is followed: it may hold thousands of files."""
+
 MAX_CERTIFICATES = 50_000
 """How many certificates of x509.log are kept to complete the rows of ssl.log."""
 
@@ -44,6 +48,7 @@ class ZeekCollector:
     kind: str = "zeek"
     layout: zeek_files.Layout | None = None
     block_bytes: int = blocks.BLOCK_BYTES
+    _looked: list[float] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def source(self) -> SourceInfo:
@@ -60,6 +65,8 @@ class ZeekCollector:
         Raises:
             CollectorError: the path cannot be read, or holds no Zeek log.
         """
+        if not final and bookmark is not None and self._just_looked():
+            return
         reading = _Pass(known=_known(bookmark), final=final, layout=self.layout)
         files = self._files()
         logs, refused = reading.describe(files)
@@ -79,6 +86,13 @@ class ZeekCollector:
         if bookmark is None and not logs and refused and final:
             msg = f"{self.path}: no Zeek log to read; {refused[0].place}: {refused[0].reason}"
             raise CollectorError(msg)
+
+    def _just_looked(self) -> bool:
+        now = time.monotonic()
+        if self._looked and now - self._looked[0] < LOOK_EVERY_S:
+            return True
+        self._looked[:] = [now]
+        return False
 
     def _files(self) -> list[Path]:
         try:
