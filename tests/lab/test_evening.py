@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from guardian import detect, resources, respond, triage
-from guardian.collect import kinds, registry
-from guardian.collect.reader import drain
-from guardian.collect.settings import Settings as CollectSettings
-from guardian.collect.suricata import make_eve
+from guardian.app.replay import replay
+from guardian.config import Config
 from guardian.detect.settings import Settings as DetectSettings
 from guardian.lab import evening
 from guardian.respond.settings import Settings as RespondSettings
@@ -43,18 +41,16 @@ def night(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Store]:
     folder: Path = tmp_path_factory.mktemp("night")
+    source = EVE
     if request.param == "capture":
         if shutil.which("suricata") is None:
             pytest.skip("Suricata is not installed")
-        eve = make_eve(resources.path(CAPTURE), folder / "out", CollectSettings())
-    else:
-        eve = resources.path(EVE)
+        source = CAPTURE
     store = Store.open(folder / "data")
-    for path in (eve, resources.path(f"pcaps/{evening.PIHOLE_LOG}")):
-        progress = drain(store, registry.KINDS[kinds.detect_kind(path)](path), final=True)
-        assert progress.error is None
-        assert progress.rejected == 0
-    _stages(store)
+    inputs = [resources.path(source), resources.path(f"pcaps/{evening.PIHOLE_LOG}")]
+    report = replay(store, Config(data=folder / "data"), inputs)
+    assert report.errors == ()
+    assert [(each.error, each.rejected) for each in report.inputs] == [(None, 0), (None, 0)]
     yield store
     store.close()
 
