@@ -19,6 +19,7 @@ import uvicorn
 from guardian import detect, respond, triage
 from guardian.app import nightly, rpc
 from guardian.app.service import Service
+from guardian.app.sources import with_updated_rules
 from guardian.app.supervisor import keep
 from guardian.collect.base import Closing
 from guardian.collect.reader import drain
@@ -92,7 +93,11 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         service = Service(
-            store=self._store, config=self._config, running=True, wake=self._wake(loop)
+            store=self._store,
+            config=self._config,
+            running=True,
+            wake=self._wake(loop),
+            reload_rules=self._reload_rules,
         )
         server = self._server(loop)
         answering = await rpc.serve(service, self._data())
@@ -156,6 +161,10 @@ class Daemon:
             await asyncio.sleep(SENSOR_EVERY_S)
 
         return once
+
+    def _reload_rules(self) -> None:
+        for sensor in self._sensors:
+            sensor.reload_rules(with_updated_rules(self._config).collect)
 
     async def _judge(self) -> None:
         await self._fresh.wait()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from guardian import detect, respond, triage
+from guardian.app.sources import with_updated_rules
 from guardian.collect import kinds, registry
 from guardian.collect.capture import read_capture
 from guardian.collect.reader import drain
@@ -149,7 +150,8 @@ def _read_capture(store: Store, config: Config, path: Path, report: InputReport)
     def sightings() -> None:
         _drain(store, PcapSightings(path), report, counted=False)
 
-    progress = read_capture(store, path, config.collect, meanwhile=sightings)
+    settings = with_updated_rules(config).collect
+    progress = read_capture(store, path, settings, meanwhile=sightings)
     _count(report, progress)
 
 

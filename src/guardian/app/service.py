@@ -56,6 +56,7 @@ class Service:
     config: Config
     running: bool = False
     wake: Callable[[], None] = field(default=lambda: None)
+    reload_rules: Callable[[], None] = field(default=lambda: None)
 
     def call(self, name: str, parameters: Mapping[str, Any]) -> Any:
         """Run the call of that name.
@@ -198,6 +199,11 @@ def _unsuppress(service: Service, *, number: int) -> Any:
     return {"id": number}
 
 
+def _reload_rules(service: Service) -> Any:
+    service.reload_rules()
+    return {}
+
+
 def _backup(service: Service, *, path: str) -> Any:
     report = backup.backup(service.store, Path(path))
     return {"path": str(report.path), "bytes": report.bytes, "rows": report.rows}
@@ -219,5 +225,6 @@ _CALLS: dict[str, Callable[..., Any]] = {
     "suppress": _suppress,
     "suppressions": _suppressions,
     "unsuppress": _unsuppress,
+    "reload_rules": _reload_rules,
     "backup": _backup,
 }

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
-from guardian.collect import kinds, live, registry
+from guardian.collect import kinds, live, registry, rules_update
 from guardian.collect.suricata_live import Sensor
 from guardian.errors import ConfigError
+
+RULES_FOLDER = "rules"
+"""Below the data directory: where updated signatures live."""
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,8 +19,20 @@ if TYPE_CHECKING:
     from guardian.config import Config
 
 
+def with_updated_rules(config: Config) -> Config:
+    """Return the configuration with the signatures of the last good update in use."""
+    updated = rules_update.current(config.data / RULES_FOLDER)
+    if updated is None or updated in config.collect.suricata_rules:
+        return config
+    rules = (*config.collect.suricata_rules, updated)
+    return dataclasses.replace(
+        config, collect=dataclasses.replace(config.collect, suricata_rules=rules)
+    )
+
+
 def sensors(config: Config) -> list[Sensor]:
     """Return a Suricata for each mirrored port."""
+    config = with_updated_rules(config)
     return [
         Sensor(interface, config.data / "suricata" / interface, config.collect)
         for interface in config.sources.interfaces

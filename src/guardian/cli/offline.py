@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import getpass
 import sys
@@ -10,10 +11,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from guardian import resources
+from guardian.app import rpc
 from guardian.app.session import call, opened
+from guardian.app.sources import RULES_FOLDER
 from guardian.cli.common import config_of
 from guardian.cli.output import emit, say, write_json
 from guardian.collect import text_trial
+from guardian.collect.rules_update import update as update_rules
 from guardian.detect import lint as rule_lint
 from guardian.errors import UsageError
 from guardian.intel import lint as catalogue_lint
@@ -54,6 +58,17 @@ def rules_lint(_options: argparse.Namespace) -> int:
         say(str(error))
     say(f"{len(errors)} errors" if errors else "Every rule and the catalogue are in order.")
     return UsageError.exit_code if errors else 0
+
+
+def rules_update(options: argparse.Namespace) -> int:
+    """Fetch, test and put in force the signatures of others; a bad set changes nothing."""
+    config = config_of(options)
+    report = update_rules(config.data / RULES_FOLDER, config.collect, file=options.file)
+    say(f"{report.path}: {report.rules:,} signatures passed Suricata's test and are in force")
+    with contextlib.suppress(ConnectionError):
+        rpc.ask(config.data, "reload_rules", {})
+        say("the running sensors read them now")
+    return 0
 
 
 def parsers_test(options: argparse.Namespace) -> int:

@@ -150,6 +150,8 @@ def _knowledge(commands: Any) -> None:
         metavar="WHAT", required=True
     )
     _command(rules, "lint", "offline:rules_lint", "check every rule and the catalogue")
+    update = _command(rules, "update", "offline:rules_update", "fetch, test and use signatures")
+    update.add_argument("--file", type=Path, help="an archive or .rules file instead of the net")
     parsers = commands.add_parser("parsers", help="log formats").add_subparsers(
         metavar="WHAT", required=True
     )

@@ -71,12 +71,20 @@ def find() -> Program:
     return Program(path=path, major=int(match[1]), version=f"{match[1]}.{match[2]}")
 
 
-def write(folder: Path, program: Program, settings: Settings, *, capture: str = "") -> Path:
+def write(
+    folder: Path,
+    program: Program,
+    settings: Settings,
+    *,
+    capture: str = "",
+    updated: Path | None = None,
+) -> Path:
     """Write configuration and rules for one run into ``folder``; return the configuration.
 
-    ``capture`` is the YAML of a live capture (``af-packet`` …), empty for a replay.
+    ``capture`` is the YAML of a live capture (``af-packet`` …), empty for a replay;
+    ``updated`` are further signatures.
     """
-    rules = write_rules(folder, settings)
+    rules = write_rules(folder, settings, updated)
     shipped = resources.path("appliance/suricata")
     memory = max(settings.suricata_memory_mb, 64)
     ja4 = program.major >= 8 or program.version.startswith("7.")
@@ -84,6 +92,7 @@ def write(folder: Path, program: Program, settings: Settings, *, capture: str = 
         "HOME_NET": "[" + ",".join((*HOME_NETS, *settings.home_nets)) + "]",
         "LOG_DIR": str(folder),
         "JA4": ", ja4" if ja4 else "",
+        "SAN": ", subjectaltname" if program.major >= 8 else "",
         "JA4_ON": ", ja4-fingerprints: yes" if ja4 else "",
         "EXTRA_TYPES": "".join(f"        - {name}\n" for name in _EXTRA.get(program.major, ())),
         "PCAP_LOG": "",
@@ -104,11 +113,12 @@ def write(folder: Path, program: Program, settings: Settings, *, capture: str = 
     return target
 
 
-def write_rules(folder: Path, settings: Settings) -> Path:
+def write_rules(folder: Path, settings: Settings, updated: Path | None = None) -> Path:
     """Write Guardian's own and the keeper's signatures into one file, put in place at once."""
     target = folder / "guardian.rules"
     partial = folder / ".guardian.rules.part"
-    partial.write_text(_rules(settings.suricata_rules), encoding="utf-8")
+    extra = (*settings.suricata_rules, *([updated] if updated else []))
+    partial.write_text(_rules(extra), encoding="utf-8")
     partial.replace(target)
     return target
 

@@ -70,8 +70,9 @@ class Sensor:
             raise CollectorError(msg)
         self._rotate()
 
-    def reload_rules(self) -> None:
+    def reload_rules(self, settings: Settings) -> None:
         """Make Suricata read its rules again, without a gap in what it sees."""
+        self.settings = settings
         suricata_config.write_rules(self.folder, self.settings)
         if self._process is not None:
             self._process.send_signal(signal.SIGUSR2)
