@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from guardian.errors import GuardianError, ProtectedTargetError
 from guardian.model.response import EnforcementState, ProposalStatus, Verb
-from guardian.respond import protect, registry
+from guardian.respond import protect, registry, watch
 from guardian.respond.base import Order
 from guardian.store import responses
 from guardian.store.ingest import utc_now
@@ -195,14 +195,26 @@ class _Pass:
             if not proof.holds:
                 lost = proof.summary
         if lost is None:
-            responses.update(
-                self._store, enforcement.id, checked_at=self._now(), error=None, attempts=0
-            )
-            return False
+            return self._still(enforcement)
         receipt = await responder.apply(order, enforcement.receipt)
         detail = f"{lost}; written again"
         self._move(enforcement, EnforcementState.APPLIED, detail, receipt=receipt)
         return True
+
+    def _still(self, enforcement: Enforcement) -> bool:
+        """Note that it holds, and what the devices did since; return whether that is news."""
+        now = self._now()
+        with self._store.read() as reader:
+            seen = watch.look(reader, enforcement, self._settings, now)
+        news = watch.remarks(seen) != watch.remarks(enforcement.watch)
+        with self._store.transaction() as tx:
+            if news:
+                detail = "; ".join(watch.remarks(seen)) or "its devices have calmed down"
+                responses.note(tx, enforcement.id, enforcement.state, now, detail)
+        responses.update(
+            self._store, enforcement.id, checked_at=now, error=None, attempts=0, watch=seen
+        )
+        return news
 
     async def _undo(self, enforcement: Enforcement) -> bool:
         responder = self._responder(enforcement.responder)

@@ -313,6 +313,7 @@ def _change(
         device_ips=target.device_ips,
         since=since,
         until=until,
+        without=protect.askers_for_others(settings),
     )
     forecast = {"days": settings.forecast_days, **looked}
     known = [case.hits[name] for name in target.names if name in case.hits]

@@ -134,6 +134,12 @@ def own_addresses() -> tuple[str, ...]:
     return tuple(str(address) for address in _own())
 
 
+def askers_for_others(settings: Settings) -> tuple[str, ...]:
+    """Return the addresses whose questions are not their own: resolvers, and Guardian."""
+    resolvers = [resolver.partition("#")[0] for resolver in settings.resolvers]
+    return (*resolvers, *own_addresses())
+
+
 def check(target: Target, lines: LifeLines) -> None:
     """Let a target pass, or refuse it.
 

@@ -81,6 +81,11 @@ class Settings:
     forecast_days: int = 7
     """How far back the forecast looks: one of each weekday."""
 
+    storm_factor: float = 5.0
+    """A blocked device that asks so many times as often as before may not work without."""
+    storm_questions: int = 30
+    """Fewer questions than this are no storm, however quiet it was before."""
+
     verify_timeout_s: float = 15.0
     """How long a change may take to show in the resolver's answers; Pi-hole needs 0.1 s,
     gravity and AdGuard Home with big lists seconds."""

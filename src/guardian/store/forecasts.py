@@ -30,7 +30,7 @@ told AS (
 matched AS (
     SELECT seen_by, src_ip, rrname, queries
     FROM told
-    WHERE src_ip IS NOT NULL AND EXISTS (
+    WHERE src_ip IS NOT NULL AND NOT list_contains($without::VARCHAR[], src_ip) AND EXISTS (
         SELECT 1 FROM wanted
         WHERE told.rrname = wanted.name
            OR ($subdomains AND ends_with(told.rrname, '.' || wanted.name))
@@ -54,6 +54,7 @@ def names_below(
             "since": since,
             "until": until,
             "subdomains": True,
+            "without": [],
             "limit": limit,
         },
     )
@@ -98,10 +99,12 @@ def look_back(
     device_ips: Sequence[str],
     since: datetime,
     until: datetime,
+    without: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the questions for these names by device, most first (twenty at most).
 
-    ``device_ips`` limits it to one device; empty means the whole house.
+    ``device_ips`` limits it to one device; empty means the whole house. ``without`` are
+    addresses that ask for others: resolvers, and Guardian.
     """
     rows = reader.rows(
         _ASKED
@@ -124,6 +127,7 @@ def look_back(
             "until": until,
             "subdomains": subdomains,
             "ips": list(device_ips),
+            "without": list(without),
         },
     )
     merged: dict[str, dict[str, Any]] = {}
@@ -139,3 +143,40 @@ def look_back(
         "devices": devices[:20],
         "device_count": len(devices),
     }
+
+
+def first_asked(
+    reader: Reader,
+    *,
+    device_ips: Sequence[str],
+    since: datetime,
+    until: datetime,
+    known_since: datetime,
+    without: Sequence[str] = (),
+) -> list[str]:
+    """Return the names that were asked for from ``since`` on and not since ``known_since``.
+
+    Sorted, a thousand at most.
+    """
+    rows = reader.rows(
+        """
+        SELECT rrname FROM (
+            SELECT ts, src_ip, rrname FROM dns WHERE type = 'query'
+            UNION ALL
+            SELECT ts, src_ip, rrname FROM dns_log
+        )
+        WHERE ts >= $known_since AND ts < $until AND rrname IS NOT NULL
+          AND (len($ips) = 0 OR list_contains($ips, src_ip))
+          AND NOT list_contains($without::VARCHAR[], src_ip)
+        GROUP BY rrname HAVING min(ts) >= $since
+        ORDER BY rrname LIMIT 1000
+        """,
+        {
+            "ips": list(device_ips),
+            "since": since,
+            "until": until,
+            "known_since": known_since,
+            "without": list(without),
+        },
+    )
+    return [row["rrname"] for row in rows]

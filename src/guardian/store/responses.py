@@ -38,11 +38,13 @@ class Enforcement:
     state: EnforcementState
     asked_at: datetime
     ends_at: datetime
+    applied_at: datetime | None = None
     receipt: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
     attempts: int = 0
     next_try_at: datetime | None = None
     checked_at: datetime | None = None
+    watch: Mapping[str, Any] = field(default_factory=dict)
 
 
 def target_json(target: Target) -> str:
@@ -112,6 +114,7 @@ def enforcements(
                 "target": target_from(row["target"]),
                 "state": EnforcementState(row["state"]),
                 "receipt": json.loads(row["receipt"] or "{}"),
+                "watch": json.loads(row["watch"] or "{}"),
             }
         )
         for row in rows
@@ -305,6 +308,7 @@ def _enforcement_json(
     )  # fmt: skip
     found = _plain({name: row[name] for name in keep})
     found["proof"] = json.loads(row["proof"]) if row["proof"] else None
+    found["watch"] = json.loads(row["watch"]) if row["watch"] else None
     found["steps"] = steps.get(row["id"], [])
     return found
 

@@ -43,7 +43,8 @@ CREATE TABLE enforcement (
     error       VARCHAR,
     attempts    INTEGER NOT NULL DEFAULT 0, -- failed tries in this state
     next_try_at TIMESTAMP,                  -- not before this
-    checked_at  TIMESTAMP                   -- when it was last found to be still in force
+    checked_at  TIMESTAMP,                  -- when it was last found to be still in force
+    watch       JSON                        -- what the devices did since it is in force
 );
 CREATE TABLE enforcement_step (
     enforcement_id BIGINT NOT NULL,

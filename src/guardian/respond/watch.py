@@ -1,0 +1,94 @@
+"""Watch what a block does to its devices: retry storms, and new names beside the blocked ones.
+
+A device that cannot work without a name asks for it again and again; one that has a
+second way takes names of the same company that it never asked for before. Both are
+told to the person who said yes; nothing is decided from them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from guardian.intel.names import is_below, registrable
+from guardian.model.words import clean
+from guardian.respond import protect
+from guardian.store import forecasts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from guardian.respond.settings import Settings
+    from guardian.store.connection import Reader
+    from guardian.store.responses import Enforcement
+
+_BEFORE = timedelta(hours=24)
+"""What "before" means: a day has all of a home's hours in it."""
+
+_SHOWN = 10
+
+
+def look(
+    reader: Reader, enforcement: Enforcement, settings: Settings, now: datetime
+) -> dict[str, Any]:
+    """Return what the devices asked since the block is in force, beside the day before it."""
+    target = enforcement.target
+    applied = enforcement.applied_at or enforcement.asked_at
+    if not target.names or now <= applied:
+        return {}
+    without = protect.askers_for_others(settings)
+
+    def counted(since: datetime, until: datetime) -> int:
+        looked = forecasts.look_back(
+            reader,
+            target.names,
+            subdomains=target.subdomains,
+            device_ips=target.device_ips,
+            since=since,
+            until=until,
+            without=without,
+        )
+        return int(looked["queries"])
+
+    hours = max((now - applied).total_seconds() / 3600, 1 / 60)
+    questions = counted(applied, now)
+    before = counted(applied - _BEFORE, applied) / (_BEFORE.total_seconds() / 3600)
+    fresh = forecasts.first_asked(
+        reader,
+        device_ips=target.device_ips,
+        since=applied,
+        until=now,
+        known_since=applied - timedelta(days=settings.forecast_days),
+        without=without,
+    )
+    families = {registrable(name) for name in target.names} - {None}
+    fallback = [
+        name
+        for name in fresh
+        if registrable(name) in families
+        and not any(is_below(name, parent) for parent in target.names)
+    ]
+    storm = (
+        questions >= settings.storm_questions
+        and questions / hours >= settings.storm_factor * max(before, 1 / 24)
+    )
+    return {
+        "questions": questions,
+        "per_hour": round(questions / hours, 1),
+        "per_hour_before": round(before, 1),
+        "storm": storm,
+        "new_names": fallback[:_SHOWN],
+    }
+
+
+def remarks(seen: Mapping[str, Any]) -> list[str]:
+    """Return what a person should hear of it, in plain words."""
+    found = []
+    if seen.get("storm"):
+        found.append(
+            "asked for again and again, far more often than before: it may not work without"
+        )
+    if seen.get("new_names"):
+        names = ", ".join(clean(name, 80) for name in seen["new_names"])
+        found.append(f"new names of the same owner since then: {names}")
+    return found
