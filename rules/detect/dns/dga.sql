@@ -28,11 +28,14 @@ SELECT 'dga' AS key, src_ip, min(registrable, 50).list_distinct() AS peers,
        min(ts) AS first_seen, max(ts) AS last_seen, count(*) AS count,
        CASE WHEN count(DISTINCT registrable) >= 5 * $min_names THEN 'high'
             WHEN count(DISTINCT registrable) >= $min_names
-                 OR bool_or(randomness >= $sure_randomness AND len(label) >= $sure_length) THEN 'medium'
+                 OR bool_or(randomness >= $sure_randomness AND regexp_matches(label, '^[a-z]+$') AND len(label) >= $sure_length) THEN 'medium'
             ELSE 'low' END AS level,
        count(DISTINCT registrable) || ' made-up names that do not exist' AS title,
        {names: count(DISTINCT registrable), mean_randomness: round(avg(randomness), 2),
         samples: list_distinct(min(registrable, 10))} AS facts,
        min(ref, 60) AS evidence
-FROM missing WHERE randomness >= $min_randomness AND len(label) >= $min_length
+FROM missing
+WHERE randomness >= $min_randomness AND len(label) >= $min_length
+  -- A UUID is how programs test whether a resolver tells the truth about names that do not exist.
+  AND NOT regexp_matches(label, '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$')
 GROUP BY src_ip

@@ -112,9 +112,9 @@ def _addresses(tx: Transaction, after: int) -> None:
             UNION ALL SELECT unnest(answers), lower(rrname), 'dns', ts FROM dns_log
                 WHERE id > $after AND rrtype IN ('A', 'AAAA')
         )
-        WHERE ip IS NOT NULL AND name <> '' AND name <> ip
-          AND regexp_matches(ip, '^[0-9a-f.:]+$') AND ip <> '0.0.0.0' AND ip <> '::'
+        WHERE ip IS NOT NULL AND name <> ''
         GROUP BY ip, name, kind
+        HAVING name <> ip AND regexp_matches(ip, '^[0-9a-f.:]+$') AND ip NOT IN ('0.0.0.0', '::')
         ON CONFLICT (ip, name, kind) DO UPDATE SET
             first_seen = least(first_seen, excluded.first_seen),
             last_seen = greatest(last_seen, excluded.last_seen)
