@@ -12,7 +12,10 @@ from guardian.store.suppressions import Filter
 if TYPE_CHECKING:
     from guardian.store import Store
 
-INSERT = "INSERT INTO finding VALUES (?, ?, 'low', 'd', 't', 'k', ?, '10.0.0.1', ?, ?, ?, 1, ?, [], [], ?, ?)"
+INSERT = """
+INSERT INTO finding
+VALUES (?, ?, 'low', 'd', 't', 'k', ?, '10.0.0.1', ?, ?, ?, 1, ?, [], [], ?, ?)
+"""
 
 
 @pytest.fixture
