@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from guardian.collect import compressed, suricata_config
+from guardian.collect import compressed, link_types, suricata_config
 from guardian.errors import CollectorError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _MAX_LOG = 4000
 _STOP_TIMEOUT_S = 10.0
+_NO_PACKET = "failed to get first packet timestamp. pcap_next_ex(): -2"
 
 
 @dataclass(slots=True)
@@ -55,8 +56,10 @@ class Run:
             return f"{self.capture}: Suricata took too long and was stopped; the rest is not read"
         said = self.log.read_text(errors="replace")[-_MAX_LOG:]
         lines = [line for line in said.splitlines() if line.startswith(("E:", "Error", "<Error"))]
-        if lines:
-            return f"{self.capture}: Suricata says: {_plain(lines[-1])}"
+        if any(_NO_PACKET in line for line in lines):
+            return None  # a capture without a packet is whole, there is only nothing in it
+        if lines:  # the first says what went wrong, the rest what followed from it
+            return f"{self.capture}: Suricata says: {_plain(lines[0])}"
         if code != 0:
             return f"{self.capture}: Suricata ended with code {code}; see -v for its words"
         return None
@@ -115,7 +118,7 @@ def _readable(capture: Path, folder: Path) -> Path:
     """Return the capture, or a plain copy of what is readable of a compressed one."""
     try:
         if not compressed.is_compressed(capture):
-            return capture.absolute()
+            return _opened(capture.absolute(), folder)
         plain = folder / "capture.pcap"
         with (
             compressed.open_plain(capture) as source,
@@ -126,7 +129,15 @@ def _readable(capture: Path, folder: Path) -> Path:
     except OSError as error:
         msg = f"{capture}: cannot be read: {error.strerror or error}"
         raise CollectorError(msg) from error
-    return plain
+    return _opened(plain, folder)
+
+
+def _opened(capture: Path, folder: Path) -> Path:
+    """Return the capture, or a copy with a link type that Suricata opens."""
+    if not link_types.needs_rewriting(capture):
+        return capture
+    target = folder / "ethernet.pcap"
+    return target if link_types.rewrite(capture, target) else capture
 
 
 def _plain(text: str) -> str:
