@@ -54,7 +54,7 @@ _PIECES: dict[str, tuple[str, ...]] = {
     "file": ("The file {filename}", ", {bytes_file}"),
     "order": ("First: {first}. Then, after {gap_s}: {then}",),
     "when": ("First at {first_at}", ", last at {last_at}", ", over {duration_s}"),
-    "others": ("In the last day {other_devices} of {devices} went there",),
+    "others": ("In the last day {other_devices|words} went there, of {devices} known",),
     "blocked": ("The house asked for these names: {asked}", "; the resolver refused {blocked}"),
     "before": ("{text}",),
     "unknown": ("Not known: {text}",),

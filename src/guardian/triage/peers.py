@@ -20,8 +20,11 @@ def contact(case: Case, home: House) -> dict[str, object]:
     """
     if not case.peers:
         return {}
+    # The leading class's own destinations first, for the sentences are about them.
+    own = {peer for row in case.samples if row["class"] == case.lead for peer in row["peers"]}
     ordered = sorted(
-        case.peers, key=lambda p: (home.is_home(p), is_address(p), case.peers.index(p))
+        case.peers,
+        key=lambda p: (home.is_home(p), p not in own, is_address(p), case.peers.index(p)),
     )
     shown = [home.name(peer) or peer for peer in ordered]
     values: dict[str, object] = {
