@@ -1,0 +1,176 @@
+"""The engine: only new rows, one story grows, a broken rule silences nobody."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guardian import detect
+from guardian.detect import indicators, names
+from guardian.detect.addresses import scope
+from guardian.detect.lint import lint
+from guardian.detect.rules import load_rules
+from guardian.detect.wordlike import randomness
+from guardian.store import findings
+
+from .cases import filled
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from guardian.store import Store
+
+HEAD = """-- id: 7d0b3f2e-1f0a-4c39-9a52-0d2f4b8c1e01
+-- title: t
+-- status: test
+-- class: port_scan
+-- level: medium
+-- tags: []
+-- description: d
+-- falsepositives: [f]
+-- reads: [flow]
+-- window_s: 0
+"""
+
+
+def _scan(ports: int) -> dict[str, list[dict[str, Any]]]:
+    return {
+        "flow": [
+            {
+                "repeat": ports, "step_s": 0.1, "src_ip": "192.168.1.66",
+                "dest_ip": "192.168.1.10", "dest_port": {"seq": [20, 3]},
+                "tcp_flags_ts": 2, "tcp_flags_tc": 20,
+            }
+        ]
+    }  # fmt: skip
+
+
+def test_no_new_rows_is_no_work() -> None:
+    store = filled(_scan(12))
+    assert detect.run(store, detect.Settings()).findings > 0
+    assert detect.run(store, detect.Settings()).findings == 0
+    store.close()
+
+
+def test_a_threshold_in_the_configuration_wins() -> None:
+    store = filled(_scan(12))
+    settings = detect.Settings(parameters={"scan.port_scan": {"min_ports": 40}})
+    detect.run(store, settings)
+    with store.read() as reader:
+        assert reader.rows("SELECT 1 FROM finding WHERE detector = 'scan.port_scan'") == []
+    store.close()
+
+
+def test_what_guardian_does_itself_is_never_a_finding() -> None:
+    store = filled(_scan(12))
+    detect.run(store, detect.Settings(own_addresses=("192.168.1.66",)))
+    with store.read() as reader:
+        assert reader.rows("SELECT 1 FROM finding WHERE src_ip = '192.168.1.66'") == []
+    store.close()
+
+
+def test_a_broken_rule_silences_nobody(tmp_path: Path) -> None:
+    (tmp_path / "bad.sql").write_text("-- id: x\nSELECT 1")
+    (tmp_path / "worse.sql").write_text(HEAD + "SELECT nothing FROM nowhere")
+    store = filled(_scan(12))
+    report = detect.run(store, detect.Settings(rule_folders=(tmp_path,)))
+    assert any("bad.sql" in error for error in report.errors)
+    assert any(error.startswith("worse:") for error in report.errors)
+    with store.read() as reader:
+        assert reader.rows("SELECT 1 FROM finding WHERE detector = 'scan.port_scan'")
+        assert reader.value("SELECT error FROM detector_mark WHERE detector = 'worse'")
+    store.close()
+
+
+def test_a_rule_says_where_it_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "a.sql").write_text(HEAD + "SELECT $unknown")
+    (tmp_path / "b.sql").write_text("-- : :\n--  - x: [\nSELECT 1")
+    loaded = load_rules([tmp_path])
+    assert not loaded.rules
+    assert "uses $unknown" in str(loaded.errors[0])
+    assert "b.sql:" in str(loaded.errors[1])
+
+
+def test_the_linter_asks_for_proof(tmp_path: Path) -> None:
+    rules, cases = tmp_path / "rules", tmp_path / "cases"
+    rules.mkdir()
+    cases.mkdir()
+    (rules / "a.sql").write_text(HEAD + "SELECT 1")
+    assert any("has no cases" in str(error) for error in lint(rules, cases))
+    (cases / "a.yaml").write_text("cases: [{kind: hit}]")
+    assert any("empty, near_miss" in str(error) for error in lint(rules, cases))
+    (cases / "a.yaml").write_text("cases: [{kind: hit}, {kind: near_miss}, {kind: empty}]")
+    assert not [error for error in lint(rules, cases) if "a." in str(error)]
+
+
+def test_a_new_list_is_matched_with_what_was_seen_before(tmp_path: Path) -> None:
+    store = filled({"dns": [{"src_ip": "192.168.1.20", "rrname": "www.evil.example"}]})
+    detect.run(store, detect.Settings())
+    (tmp_path / "list.txt").write_text("# bad names\nevil.example # why\nnot an indicator at all\n")
+    loaded = indicators.load(store, tmp_path / "list.txt", "test")
+    assert (loaded.indicators, loaded.refused) == (1, 1)
+    assert detect.run(store, detect.Settings()).findings == 1
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("EVIL.example.", ("domain", "evil.example")),
+        ("0.0.0.0 ads.example", ("domain", "ads.example")),
+        ("*.evil.example", ("domain", "evil.example")),
+        ("198.51.100.7", ("ip", "198.51.100.7")),
+        ("DEAD::BEEF", ("ip", "dead::beef")),
+        ("198.51.100.0/24", ("cidr", "198.51.100.0/24")),
+        ("198.51.100.7:8443", ("ip_port", "198.51.100.7|8443")),
+        ("[2001:db8::1]:443", ("ip_port", "2001:db8::1|443")),
+        ("https://evil.example/a/b/", ("url", "evil.example/a/b")),
+        ("0123456789abcdef0123456789ABCDEF", ("ja3", "0123456789abcdef0123456789abcdef")),
+        ("t13d1516h2_8daaf6152771_b186095e22b6", ("ja4", "t13d1516h2_8daaf6152771_b186095e22b6")),
+        ("two words", None),
+        ("localhost", None),
+    ],
+)
+def test_an_indicator_is_told_by_its_form(text: str, expected: tuple[str, str] | None) -> None:
+    assert indicators.parse(text) == expected
+
+
+@given(st.text(max_size=300))
+def test_any_name_has_features(text: str) -> None:
+    row = names.features(text.lower())
+    assert row[0] == text.lower()
+    assert 0 <= row[8] <= 1
+    indicators.parse(text)
+    scope(text)
+
+
+def test_made_up_labels_read_unlike_words() -> None:
+    chosen = [
+        "google",
+        "wikipedia",
+        "scorecardresearch",
+        "weather",
+        "homeassistant",
+        "openstreetmap",
+    ]
+    made_up = ["xkqwzlvbnmfghjd", "qzjxvkpwtghb", "vbxzkqjhwtr"]
+    assert max(map(randomness, chosen)) < 0.3 < 0.6 < min(map(randomness, made_up))
+
+
+def test_suppressed_findings_are_hidden_when_read() -> None:
+    store: Store = filled(_scan(12))
+    detect.run(store, detect.Settings())
+    with store.transaction() as tx:
+        shown = findings.as_json(tx, finding_class="port_scan")
+        assert shown
+        assert shown[0]["first_seen"].endswith("Z")
+        tx.execute(
+            "INSERT INTO suppression (class, address, author, reason, created_at) "
+            "VALUES ('port_scan', '192.168.1.10', 'keeper', 'my own', TIMESTAMP '2026-01-10')"
+        )
+        assert findings.as_json(tx, finding_class="port_scan") == []
+        assert findings.as_json(tx, finding_class="port_scan", suppressed=True) == shown
+    store.close()
