@@ -81,6 +81,7 @@ class ZeekCollector:
                 if gathered.size >= self.block_bytes:
                     yield gathered.batch(reading.bookmark())
                     gathered = _Gathered(replace=replace, certificates=gathered.certificates)
+            reading.finished(log)
         if gathered.events or gathered.rejects:
             yield gathered.batch(reading.bookmark())
         if bookmark is None and not logs and refused and final:
@@ -139,12 +140,18 @@ def _known(bookmark: Mapping[str, object] | None) -> dict[str, tuple[int, int, i
 
 @dataclass(slots=True)
 class _Pass:
-    """One look at all files. ``known``: identity → offset, and the inode and size then."""
+    """One look at all files.
+
+    ``known`` and ``now``: a log's identity → how far it was read, its inode, and its
+    size when it was read to its end (-1 before that), by which it need not be opened
+    again as long as it stays as it is.
+    """
 
     known: dict[str, tuple[int, int, int]]
     final: bool
     layout: zeek_files.Layout | None
     now: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
 
     def describe(self, files: list[Path]) -> tuple[list[Log], list[Reject]]:
         """Return the logs that have something unread, and the files that are no logs."""
@@ -157,8 +164,10 @@ class _Pass:
                 identity = unchanged.get((status.st_ino, status.st_size))
                 if identity is not None:
                     self.now[identity] = self.known[identity]
+                    self.sizes[identity] = status.st_size
                     if not self.final or self.known[identity][0] >= status.st_size:
                         continue
+                    del self.sizes[identity]  # a last line without its end is read now
                 log = zeek_files.describe(file, final=self.final, layout=self.layout)
             except OSError as error:
                 refused.append(Reject(reason=f"{error.strerror or error}", place=file.name))
@@ -166,10 +175,11 @@ class _Pass:
             except zeek_files.NotZeekError as error:
                 refused.append(Reject(reason=f"not a Zeek log: {error}", place=str(file)))
                 continue
-            if log is None or log.path in zeek_tables.NOT_EVENTS or log.identity in self.now:
+            if log is None or log.path in zeek_tables.NOT_EVENTS or log.identity in self.sizes:
                 continue
             offset = self.known.get(log.identity, (log.header_bytes, 0, 0))[0]
-            self.now[log.identity] = (offset, status.st_ino, status.st_size)
+            self.now[log.identity] = (offset, status.st_ino, -1)
+            self.sizes[log.identity] = status.st_size
             logs.append(log)
         return logs, refused
 
@@ -178,6 +188,10 @@ class _Pass:
 
     def read(self, log: Log, end: int) -> None:
         self.now[log.identity] = (end, *self.now[log.identity][1:])
+
+    def finished(self, log: Log) -> None:
+        offset, inode, _ = self.now[log.identity]
+        self.now[log.identity] = (offset, inode, self.sizes[log.identity])
 
     def bookmark(self) -> dict[str, object]:
         return {"files": {identity: list(at) for identity, at in self.now.items()}}
