@@ -78,6 +78,7 @@ class DemoResolver:
             settings,
             dns_responder="dnsmasq",
             dnsmasq_hosts_file=str(self.folder / "hosts"),
+            dnsmasq_servers_file=str(self.folder / "servers"),
             dnsmasq_pid_file=str(self.folder / "pid"),
             resolvers=(f"127.0.0.1#{self.port}",),
         )
