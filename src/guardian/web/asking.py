@@ -6,6 +6,7 @@ with its answer. What a person says of an incident is kept and can be taken back
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Form, HTTPException, Query, Request
@@ -57,6 +58,10 @@ def router(site: Site) -> APIRouter:
             menu=questions.menu(),
             devices=devices,
             answer=answer,
+            rows=[
+                {name: _shown(site, value) for name, value in row.items()}
+                for row in (answer.rows if answer else ())
+            ],
             wrong=wrong,
         )
 
@@ -79,3 +84,14 @@ def router(site: Site) -> APIRouter:
         return RedirectResponse(f"/incidents/{incident_id}#said", status_code=303)
 
     return routes
+
+
+def _shown(site: Site, value: Any) -> Any:
+    """Return a time of an answer on the house's clock; everything else as it is."""
+    if isinstance(value, str) and value.endswith("Z") and value[10:11] == "T":
+        try:
+            moment = datetime.fromisoformat(value[:-1])
+        except ValueError:
+            return value
+        return words.clock(moment, site.zone, site.now())
+    return value
