@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tomllib
+
 import pytest
 
-from guardian import detect
+from guardian import detect, resources
+from guardian.detect.rules import load_rules
 from guardian.intel import fingerprints
 from guardian.lab import surveillance
 from guardian.lab.scene_rows import Scene
@@ -93,3 +96,10 @@ def test_measured_rhythms_explain() -> None:
     assert {row.device for row in fingerprints.explain("m2.tuyaus.com", 60.4)} >= {"gosund-bulb1"}
     assert fingerprints.explain("m2.tuyaus.com", 75) == ()
     assert fingerprints.explain("x.example", 60) == ()
+
+
+def test_the_crawler_rule_knows_the_whole_list() -> None:
+    listed = tomllib.loads(resources.path("blocklists/crawlers.toml").read_text())["crawler"]
+    rules = load_rules([resources.path("rules/detect")]).rules
+    rule = next(rule for rule in rules if rule.name == "surveillance.ai_crawler")
+    assert rule.parameters["tokens"].default == [row["token"] for row in listed]
