@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from fakes.shared import SHARED
 from guardian.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-REPO = Path(__file__).parents[1]
-SHARED = Path(os.environ.get("GUARDIAN_SHARED", REPO.parent / "shared"))
+    from pathlib import Path
 
 
 @pytest.fixture

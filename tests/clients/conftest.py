@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conftest import SHARED
 from fakes.openapi import described
 from fakes.pihole import Pihole
+from fakes.shared import SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

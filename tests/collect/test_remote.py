@@ -12,9 +12,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from conftest import SHARED
 from fakes.openapi import described
 from fakes.pihole import Pihole
+from fakes.shared import SHARED
 from guardian.clients.adguard import AdguardClient
 from guardian.clients.http import Limits
 from guardian.clients.pihole import PiholeClient

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conftest import SHARED
 from fakes.adguard import Adguard
 from fakes.openapi import described
+from fakes.shared import SHARED
 from fakes.story import T0
 from guardian.errors import ClientAuthError, ResponderError
 from guardian.model.response import Target

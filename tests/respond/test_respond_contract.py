@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conftest import SHARED
 from fakes import unbound
 from fakes.adguard import Adguard
 from fakes.openapi import described
 from fakes.pihole import Pihole as PiholeServer
+from fakes.shared import SHARED
 from fakes.story import T0
 from guardian.errors import GuardianError
 from guardian.model.response import Target

@@ -233,3 +233,15 @@ def test_what_is_blocked_for_the_whole_house_is_not_proposed_for_another_device(
         tx.execute("UPDATE proposal SET status = 'rejected' WHERE id = 1")
     respond.propose(story.store, DEEP, now=T0)
     assert [row["status"] for row in proposals(story)] == ["rejected", "proposed"]
+
+
+def test_one_story_of_two_classes_is_one_proposal_for_all_its_names(story: Story) -> None:
+    story.incident(1, "c2_beacon", "malicious", "evil.example")
+    story.incident(2, "dns_tunnel", "malicious", "a1.tunnel.example")
+    with story.store.transaction() as tx:
+        tx.execute("UPDATE finding SET incident_id = 1")
+        tx.execute("UPDATE incident SET classes = ['c2_beacon', 'dns_tunnel'] WHERE id = 1")
+        tx.execute("DELETE FROM incident WHERE id = 2")
+    respond.propose(story.store, DEEP, now=T0)
+    (row,) = proposals(story)
+    assert row["target"]["names"] == ["evil.example", "tunnel.example"]  # type: ignore[index]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conftest import SHARED
 from fakes.openapi import described
 from fakes.pihole import Pihole as PiholeServer
+from fakes.shared import SHARED
 from fakes.story import T0, Story
 from guardian import respond
 from guardian.respond.settings import Settings

@@ -9,9 +9,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from replies import as_text, good_reply
 from standin import StandIn
 
-from conftest import as_text, good_reply
 from guardian import triage
 from guardian.errors import ConfigError, TriageError
 from guardian.store import incidents

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
+from replies import as_text, fact_id, good_reply
 
-from conftest import as_text, fact_id, good_reply
 from guardian.triage.check import check
 from guardian.triage.stories import Told
 

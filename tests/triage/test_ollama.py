@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
+from replies import as_text, good_reply
 from standin import DIGEST, StandIn
 
-from conftest import as_text, good_reply
 from guardian import triage
 from guardian.store import explanations, incidents
 from guardian.store.ingest import utc_now
