@@ -32,9 +32,10 @@ WITH seen AS (
            CASE WHEN dest_port = 443 THEN 'dns over https'
                 WHEN proto = 'UDP' THEN 'dns over quic' ELSE 'dns over tls' END
     FROM v_flow
-    WHERE ts BETWEEN $since AND $until AND NOT dest_home AND direction <> 'local' AND dest_scope = 'public'
+    WHERE ts BETWEEN $since AND $until AND NOT dest_home AND direction <> 'local' -- A capture made on the host itself shows its local forwarder.
+      AND dest_scope IN ('public', 'loopback')
       AND ((dest_port = 853 AND proto IN ('TCP', 'UDP'))
-           OR (proto = 'UDP' AND dest_port IN (784, 8853) AND app_proto = 'quic')
+           OR (proto = 'UDP' AND dest_port IN (784, 8853) AND NOT failed AND coalesce(app_proto, 'failed') IN ('failed', 'quic'))
            OR (dest_port = 443 AND proto IN ('TCP', 'UDP') AND list_contains($addresses, dest_ip)))
     UNION ALL
     SELECT src_ip, lower(hostname), dest_ip, ts, 'http:' || id, 'dns over https'
