@@ -90,32 +90,6 @@ def listened(
     )
 
 
-def ledger(reader: Reader, *, since: datetime, until: datetime, limit: int = 200) -> list[Row]:
-    """Return device × company × purpose with contacts, devices by their total, falling."""
-    return reader.rows(
-        f"""{_SEEN}
-        SELECT coalesce(d.device_id, e.src_ip) AS device_id, coalesce(d.name, e.src_ip) AS device,
-               company, class, sum(contacts)::BIGINT AS contacts, sum(refused)::BIGINT AS refused,
-               max(e.last_seen) AS last_seen
-        FROM each e
-        LEFT JOIN (SELECT ip, max_by(device_id, valid_from) AS device_id FROM device_address
-                   GROUP BY ip) a ON a.ip = e.src_ip
-        LEFT JOIN device d ON d.device_id = a.device_id
-        GROUP BY 1, 2, 3, 4
-        ORDER BY sum(sum(contacts)) OVER (PARTITION BY coalesce(d.device_id, e.src_ip)) DESC,
-                 device, contacts DESC, company, class
-        LIMIT $limit
-        """,
-        {
-            "since": since,
-            "until": until,
-            "classes": _LISTENERS,
-            "sources": None,
-            "limit": limit,
-        },
-    )
-
-
 def refused_lookups(reader: Reader, *, since: datetime, until: datetime) -> int:
     """Return how many look-ups the resolver answered with nothing."""
     return int(

@@ -9,9 +9,12 @@ from starlette.responses import HTMLResponse, Response
 
 from guardian.model import words
 from guardian.store import pages, pages_evidence, pages_listened
+from guardian.store import privacy as ledger
 from guardian.web import draw
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from guardian.web.site import Site
 
 Text = Annotated[str, Query(max_length=200)]
@@ -26,7 +29,14 @@ def router(site: Site) -> APIRouter:
     def privacy() -> Response:
         with site.store.read() as reader:
             window = pages.window(reader, site.now())
-            rows = pages_listened.ledger(reader, since=window.since, until=window.until)
+            rows = ledger.ledger(
+                reader,
+                since=window.since,
+                until=window.until,
+                offset_s=_offset_s(site, window.until),
+                limit=200,
+            )
+            off = ledger.opt_outs(reader)[:50]
             known = bool(reader.value("SELECT 1 FROM name_hit LIMIT 1"))
         by_device: dict[str, list[pages.Row]] = {}
         for row in rows:
@@ -39,6 +49,7 @@ def router(site: Site) -> APIRouter:
             most=max((row["contacts"] for row in rows), default=1),
             window=window,
             known=known,
+            off=off,
         )
 
     @routes.get("/health")
@@ -111,6 +122,12 @@ def _devices(routes: APIRouter, site: Site) -> None:
             heard=heard,
             rows=rows,
         )
+
+
+def _offset_s(site: Site, moment: datetime) -> int:
+    """Return how many seconds the house's clock is ahead of UTC at a moment."""
+    ahead = words.local(moment, site.zone).utcoffset()
+    return 0 if ahead is None else int(ahead.total_seconds())
 
 
 def _shown(sample: bytes) -> str:
