@@ -8,6 +8,7 @@ its time is over and the thing goes on.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -134,7 +135,10 @@ def _drafts(
         if target is None and not (rule.harmless_only or rule.device_only):
             target = _address_target(case, peers, lines, chosen["addresses"])
             action, responder = "address_block", chosen["addresses"]
-        if target is None or action in drafts or protect.refusal(target, lines) is not None:
+        if target is None or protect.refusal(target, lines) is not None:
+            continue
+        if action in drafts:
+            drafts[action] = _joined(drafts[action], target, settings)
             continue
         drafts[action] = _Draft(
             case=case,
@@ -145,6 +149,19 @@ def _drafts(
             note=_DOH_NOTE if rule.canary else "",
         )
     return list(drafts.values())
+
+
+def _joined(draft: _Draft, more: Target, settings: Settings) -> _Draft:
+    """Return a draft that acts on another class's names and addresses too."""
+    names = tuple(dict.fromkeys([*draft.target.names, *more.names]))
+    if draft.target.subdomains:
+        names = _topmost(names)
+    joined = dataclasses.replace(
+        draft.target,
+        names=tuple(sorted(names)[: settings.max_names]),
+        addresses=tuple(sorted({*draft.target.addresses, *more.addresses})),
+    )
+    return dataclasses.replace(draft, target=joined)
 
 
 def _name_target(
