@@ -20,7 +20,7 @@ WITH asked AS (
 -- A host that others ask is a resolver itself; what it forwards is its task.
 own AS (
     SELECT DISTINCT resolver AS ip FROM asked WHERE resolver_home
-    UNION SELECT DISTINCT dest_ip FROM flow WHERE dest_port = 53 AND app_proto = 'dns'
+    UNION SELECT DISTINCT dest_ip FROM flow WHERE ts BETWEEN $since AND $until AND dest_port = 53 AND app_proto = 'dns'
         AND dest_ip IN (SELECT ip FROM address_info WHERE home AND NOT inferred)
 )
 SELECT 'foreign_resolver>' || resolver AS key, src_ip, [resolver] AS peers,

@@ -15,8 +15,8 @@
 WITH spoken AS (
     SELECT t.src_ip, t.dest_ip, t.dest_port, t.ts, 'tls:' || t.id AS ref, lower(t.sni) AS name,
            regexp_matches(lower(coalesce(sni, '')), '^www\.[a-z2-7]{8,25}\.(com|net)$')
-               AND lower(t.sni) NOT IN (SELECT lower(rrname) FROM dns WHERE rrname IS NOT NULL)
-               AND lower(t.sni) NOT IN (SELECT lower(rrname) FROM dns_log WHERE rrname IS NOT NULL)
+               AND lower(t.sni) NOT IN (SELECT lower(rrname) FROM dns WHERE rrname IS NOT NULL AND ts BETWEEN $since AND $until)
+               AND lower(t.sni) NOT IN (SELECT lower(rrname) FROM dns_log WHERE rrname IS NOT NULL AND ts BETWEEN $since AND $until)
                AND coalesce(i.randomness, 0) >= 0.2 AS made_up,
            regexp_matches(subject, '^CN=www\.[a-z2-7]{8,25}\.(com|net)$') AND regexp_matches(issuerdn, '^CN=www\.[a-z2-7]{8,25}\.(com|net)$')
                AND subject <> issuerdn AS odd_pair
