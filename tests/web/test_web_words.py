@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardian.model import words
+from guardian.store import privacy
+from guardian.store.ingest import utc_now
 from guardian.web import cards
 from web.seed import NOW, evening, insert
 
@@ -330,3 +332,17 @@ def test_a_question_is_answered_with_its_rows(house: Store, serve: Callable[...,
         assert odd.status_code == 200
         assert "not on the menu" in odd.text
         assert "<b>zxq" not in odd.text
+
+
+def test_what_was_switched_off_is_checked(house: Store, serve: Callable[..., Any]) -> None:
+    now = utc_now()
+    with house.transaction() as tx:
+        privacy.record_opt_out(
+            tx, device_id="d2", finding_class="acr", switched_off_at=now - timedelta(minutes=5),
+            author="Anna", now=now,
+        )  # fmt: skip
+    with serve(house) as running:
+        text = httpx.get(f"{running.url}/privacy").text
+    assert "What you switched off" in text
+    assert "too early to say" in text
+    assert "141×" in text

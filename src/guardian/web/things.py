@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, HTTPException, Query
 from starlette.responses import HTMLResponse, Response
 
+from guardian.detect import surveillance_optout
 from guardian.model import words
 from guardian.store import pages, pages_evidence, pages_listened
 from guardian.store import privacy as ledger
@@ -36,7 +37,10 @@ def router(site: Site) -> APIRouter:
                 offset_s=_offset_s(site, window.until),
                 limit=200,
             )
-            off = ledger.opt_outs(reader)[:50]
+            off = [
+                {**each, "check": surveillance_optout.check(reader, each, now=window.until)}
+                for each in ledger.opt_outs(reader)[:20]
+            ]
             known = bool(reader.value("SELECT 1 FROM name_hit LIMIT 1"))
         by_device: dict[str, list[pages.Row]] = {}
         for row in rows:
