@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from guardian import respond
-from guardian.detect import indicators
+import msgspec
+
+from guardian import respond, triage
+from guardian.detect import indicators, surveillance_optout
 from guardian.errors import InputError, UsageError
 from guardian.intel.list_explain import explain
 from guardian.model.response import Verb
@@ -27,11 +29,12 @@ from guardian.store import (
     devices,
     findings,
     incidents,
-    pages_listened,
+    privacy,
     responses,
     suppressions,
 )
 from guardian.store.ingest import utc_now
+from guardian.triage import ask, export, feedback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -109,8 +112,15 @@ def _proposals(service: Service, *, status: str | None = None) -> Any:
 def _privacy(service: Service, *, since_s: float) -> Any:
     until = utc_now()
     with service.store.read() as reader:
-        rows = pages_listened.ledger(reader, since=until - timedelta(seconds=since_s), until=until)
-    return [{**row, "last_seen": rfc3339(row["last_seen"])} for row in rows]
+        rows = privacy.ledger(reader, since=until - timedelta(seconds=since_s), until=until)
+    return [
+        {
+            **row,
+            "first_seen": rfc3339(row["first_seen"]),
+            "last_seen": rfc3339(row["last_seen"]),
+        }
+        for row in rows
+    ]
 
 
 def _explain(service: Service, *, incident: int) -> Any:
@@ -165,6 +175,67 @@ def _rename(service: Service, *, device: str, new_name: str) -> Any:
 def _load_indicators(service: Service, *, path: str, list_name: str) -> Any:
     loaded = indicators.load(service.store, Path(path), list_name)
     return {"indicators": loaded.indicators, "refused": loaded.refused}
+
+
+def _ask(service: Service, *, question: str = "") -> Any:
+    if not question.strip():
+        return {"menu": ask.menu()}
+    with service.store.read() as reader:
+        meant = ask.understand(reader, question)
+        answer = ask.ask(reader, **meant)
+    return {
+        "question": answer.question,
+        "parameters": dict(answer.parameters),
+        "text": answer.text,
+        "columns": list(answer.columns),
+        "rows": [dict(row) for row in answer.rows],
+        "total": answer.total,
+    }
+
+
+def _opt_out(
+    service: Service,
+    *,
+    device: str | None = None,
+    finding_class: str | None = None,
+    day: str | None = None,
+    note: str = "",
+) -> Any:
+    if device is not None:
+        if finding_class is None or day is None:
+            msg = "name all three: --device, --class and --on"
+            raise UsageError(msg)
+        try:
+            switched_off_at = datetime.fromisoformat(day)
+        except ValueError as error:
+            msg = f"{day!r} is not a day; write 2026-11-02"
+            raise UsageError(msg) from error
+        with service.store.read() as reader:
+            device_id = devices.find(reader, device)
+        with service.store.transaction() as tx:
+            privacy.record_opt_out(
+                tx,
+                device_id=device_id,
+                finding_class=finding_class,
+                switched_off_at=switched_off_at.replace(tzinfo=None),
+                author="keeper",
+                now=utc_now(),
+                note=note,
+            )
+    return surveillance_optout.check_all(service.store, now=utc_now())
+
+
+def _feedback(service: Service, *, incident: int, answer: str, reason: str = "") -> Any:
+    number = feedback.give(service.store, incident, answer, actor="keeper", reason=reason)
+    triage.run(service.store, service.config.triage)
+    with service.store.read() as reader:
+        offers = [offer for offer in feedback.offers(reader) if offer.device_id]
+    return {"id": number, "offers": [msgspec.to_builtins(offer) for offer in offers]}
+
+
+def _export_training(service: Service) -> Any:
+    with service.store.read() as reader:
+        return list(export.training(reader))
 
 
 def _suppress(
@@ -222,6 +293,10 @@ _CALLS: dict[str, Callable[..., Any]] = {
     "lists_explain": _lists_explain,
     "rename": _rename,
     "load_indicators": _load_indicators,
+    "ask": _ask,
+    "opt_out": _opt_out,
+    "feedback": _feedback,
+    "export_training": _export_training,
     "suppress": _suppress,
     "suppressions": _suppressions,
     "unsuppress": _unsuppress,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,9 @@ from rich.console import Console
 from guardian.app.replay import replay
 from guardian.cli.common import config_of
 from guardian.cli.output import emit, write_json
-from guardian.errors import InputError
+from guardian.errors import InputError, UsageError
 from guardian.lab import evaluate as evaluation
+from guardian.triage import gold
 
 if TYPE_CHECKING:
     import argparse
@@ -24,6 +26,13 @@ def evaluate(options: argparse.Namespace) -> int:
     """Replay each entry of a corpus alone and score what was found."""
     config = config_of(options)
     console = Console(stderr=True)
+    if options.triage:
+        set_file = options.corpus or gold.GOLD
+        emit(options, asyncio.run(gold.evaluate(config.triage, path=set_file)))
+        return 0
+    if options.corpus is None:
+        msg = "name the corpus: guardian eval FOLDER (a folder with a labels.jsonl)"
+        raise UsageError(msg)
 
     def replay_one(path: Path, store: Store) -> None:
         (only,) = replay(store, config, [path]).inputs

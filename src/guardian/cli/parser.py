@@ -26,7 +26,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"guardian {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_running, _records, _answers, _hiding, _knowledge, _measuring, _keeping):
+    for add in (_running, _records, _answers, _talking, _hiding, _knowledge, _measuring, _keeping):
         add(commands)
     return parser
 
@@ -89,7 +89,7 @@ def _records(commands: Any) -> None:
     findings.add_argument("--device", help="a device's id or name")
     findings.add_argument("--limit", type=int, default=1000)
     incidents = _command(commands, "incidents", "records:incidents", "what happened", form=True)
-    incidents.add_argument("--status", choices=("open", "quiet", "handled", "closed"))
+    incidents.add_argument("--status", choices=("open", "noted", "quiet", "handled", "closed"))
     incidents.add_argument("--limit", type=int, default=200)
     _command(commands, "devices", "records:devices", "what is in the house", form=True)
     proposals = _command(
@@ -101,6 +101,13 @@ def _records(commands: Any) -> None:
     explain = _command(commands, "explain", "records:explain", "one incident, whole", form=True)
     explain.add_argument("incident", type=int)
     _command(commands, "status", "records:status", "what is stored and how Guardian is", form=True)
+    optout = _command(
+        commands, "opt-out", "records:opt_out", "did switching it off work?", form=True
+    )
+    optout.add_argument("--device", help="with --class: note that a person switched it off")
+    optout.add_argument("--class", dest="finding_class", metavar="CLASS")
+    optout.add_argument("--on", metavar="YYYY-MM-DD", help="the day it was switched off")
+    optout.add_argument("--note", default="")
     rename = _command(commands, "rename", "records:rename", "give a device its name")
     rename.add_argument("device")
     rename.add_argument("name")
@@ -119,6 +126,19 @@ def _answers(commands: Any) -> None:
     digest.add_argument("--since", default="24h", help="how far back: 90m, 24h, 7d")
     digest.add_argument("--html", action="store_true", help="print the HTML form")
     digest.add_argument("--send", action="store_true", help="send it to the configured channels")
+
+
+def _talking(commands: Any) -> None:
+    ask = _command(commands, "ask", "records:ask", "ask about the house", form=True)
+    ask.add_argument("question", nargs="*", help="without one: what can be asked")
+    feedback = _command(commands, "feedback", "records:feedback", "say whether it was right")
+    feedback.add_argument("incident", type=int)
+    feedback.add_argument("answer", choices=("right", "wrong", "expected"))
+    feedback.add_argument("--reason", default="")
+    export = commands.add_parser("export", help="take out what was learnt").add_subparsers(
+        metavar="WHAT", required=True
+    )
+    _command(export, "training", "records:export_training", "accepted explanations as JSONL")
 
 
 def _hiding(commands: Any) -> None:
@@ -167,7 +187,8 @@ def _knowledge(commands: Any) -> None:
 
 def _measuring(commands: Any) -> None:
     evaluate = _command(commands, "eval", "measure:evaluate", "score a labelled corpus", form=True)
-    evaluate.add_argument("corpus", type=Path)
+    evaluate.add_argument("corpus", type=Path, nargs="?")
+    evaluate.add_argument("--triage", action="store_true", help="score verdicts and explanations")
     evaluate.add_argument("--only", help="only entries whose file contains this text")
     bench = commands.add_parser("bench", help="measure this machine").add_subparsers(
         metavar="WHAT", required=True

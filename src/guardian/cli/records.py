@@ -57,7 +57,16 @@ def proposals(options: argparse.Namespace) -> int:
 def privacy(options: argparse.Namespace) -> int:
     """Print who is told what about this house."""
     since = duration(options.since).total_seconds()
-    columns = ("device", "company", "class", "contacts", "refused", "last_seen")
+    columns = (
+        "device",
+        "company",
+        "class",
+        "contacts",
+        "bytes_up",
+        "night_share",
+        "trend",
+        "last_seen",
+    )
     emit(options, _ask(options, "privacy", since_s=since), columns, empty="Nobody listened.")
     return 0
 
@@ -122,6 +131,59 @@ def indicators_load(options: argparse.Namespace) -> int:
     loaded = _ask(options, "load_indicators", path=str(options.file.resolve()), list_name=name)
     refused = f"; {loaded['refused']:,} lines are none" if loaded["refused"] else ""
     say(f"{name}: {loaded['indicators']:,} indicators{refused}")
+    return 0
+
+
+def ask(options: argparse.Namespace) -> int:
+    """Answer a question about the house from its rows, or print what can be asked."""
+    answer = _ask(options, "ask", question=" ".join(options.question))
+    if options.format == "json":
+        write_json(answer)
+    elif "menu" in answer:
+        emit(options, answer["menu"], ("name", "title", "takes"))
+    else:
+        say(answer["text"])
+        emit(options, answer["rows"], answer["columns"], empty="No rows.")
+    return 0
+
+
+def opt_out(options: argparse.Namespace) -> int:
+    """Note what was switched off, and say of each such thing whether it stopped."""
+    rows = _ask(
+        options,
+        "opt_out",
+        device=options.device,
+        finding_class=options.finding_class,
+        day=options.on,
+        note=options.note,
+    )
+    columns = ("id", "device", "class", "switched_off_at", "answer", "text")
+    emit(options, rows, columns, empty="Nothing was noted as switched off.")
+    return 0
+
+
+def feedback(options: argparse.Namespace) -> int:
+    """Keep whether an incident was told right."""
+    kept = _ask(
+        options,
+        "feedback",
+        incident=options.incident,
+        answer=options.answer,
+        reason=options.reason,
+    )
+    say(f"Noted as answer {kept['id']}; it counts from now on.")
+    for offer in kept["offers"]:
+        say(
+            f"Said twice: hide it with: guardian suppress --class {offer['finding_class']} "
+            f"--device {offer['device_id']} --reason '{offer['reason']}'"
+        )
+    return 0
+
+
+def export_training(options: argparse.Namespace) -> int:
+    """Print accepted explanations as chat-format JSON lines."""
+    for line in _ask(options, "export_training"):
+        print(line)
     return 0
 
 

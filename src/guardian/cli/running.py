@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -16,10 +17,10 @@ from guardian.app.session import opened
 from guardian.app.sources import collectors, sensors
 from guardian.cli.common import config_of
 from guardian.cli.output import say, write_json
+from guardian.errors import ConfigError
 
 if TYPE_CHECKING:
     import argparse
-    from pathlib import Path
 
     from guardian.config import Config, Sources
 
@@ -50,6 +51,10 @@ def run(options: argparse.Namespace) -> int:
         listen=options.listen or config.listen,
         sources=_sources(config.sources, options),
     )
+    for interface in config.sources.interfaces:
+        if not Path(f"/sys/class/net/{interface}").exists():
+            msg = f"there is no network interface {interface}; see: ip link"
+            raise ConfigError(msg)
     with opened(config) as store:
         daemon = Daemon(store, config, collectors(config), sensors=sensors(config))
         asyncio.run(daemon.run(ready=_ready))
