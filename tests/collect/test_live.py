@@ -44,8 +44,8 @@ def test_a_wrong_address_names_its_key(text: str) -> None:
 
 def test_logs_are_read_in_the_time_zone_of_the_settings(tmp_path: Path) -> None:
     collector = registry.KINDS["pihole-log"](tmp_path / "pihole.log")
-    zoned = live.zoned(collector, Settings(log_timezone="+02:00"))
+    zoned = live.fitted(collector, Settings(log_timezone="+02:00"))
     assert isinstance(zoned, TextLogCollector)
     assert zoned.timezone == "+02:00"
     zeek = registry.KINDS["zeek"](tmp_path)
-    assert live.zoned(zeek, Settings()) is zeek
+    assert live.fitted(zeek, Settings()) is zeek

@@ -44,8 +44,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-POLL_S = 0.25
-"""How often a file is looked at for new lines; half of the two seconds to the page is spare."""
+POLL_S = 0.5
+"""How often a file is looked at for new lines: a quarter of the two seconds to the page."""
+BUSY_EVENTS = 20_000
+"""A read that gave so many events is followed by the next at once."""
+JUDGE_IDLE_S = 30.0
 JUDGE_EVERY_S = 1.0
 """At most this often are new rows judged."""
 RESPOND_EVERY_S = 1.0
@@ -150,7 +153,8 @@ class Daemon:
             self._read_at[collector.source.name] = utc_now()
             if got.events:
                 self._fresh.set()
-            else:
+            # Many small commits cost more than one: under load a batch waits for company.
+            if got.events < BUSY_EVENTS:
                 await asyncio.sleep(POLL_S)
 
         return once
@@ -167,14 +171,16 @@ class Daemon:
             sensor.reload_rules(with_updated_rules(self._config).collect)
 
     async def _judge(self) -> None:
-        await self._fresh.wait()
+        # Also without news: a detector that rested has rows to look at.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._fresh.wait(), JUDGE_IDLE_S)
         self._fresh.clear()
         await asyncio.to_thread(self._judge_now)
         await asyncio.sleep(JUDGE_EVERY_S)
 
     def _judge_now(self) -> None:
         now = self._clock() if self._clock else None
-        detect.run(self._store, self._config.detect, now=now)
+        detect.run(self._store, self._config.detect, now=now, paced=True)
         triage.run(self._store, self._config.triage, now=now)
         respond.propose(self._store, self._config.respond, now=now)
 

@@ -49,6 +49,7 @@ class Evening:
     notes: tuple[str, ...]
     ended: datetime
     resolver: DemoResolver | None
+    temporary: Path | None = None
 
     async def serve(self, *, ready: Callable[[str], None]) -> None:
         """Serve the page until Ctrl-C; time goes on from the end of the evening."""
@@ -62,10 +63,12 @@ class Evening:
         await daemon.run(ready=ready)
 
     def close(self) -> None:
-        """Stop the demo's resolver and close the store."""
+        """Stop the demo's resolver, close the store, and leave nothing that was not asked for."""
         if self.resolver is not None:
             self.resolver.close()
         self.store.close()
+        if self.temporary is not None:
+            shutil.rmtree(self.temporary, ignore_errors=True)
 
 
 def data_directory() -> Path:
@@ -73,8 +76,10 @@ def data_directory() -> Path:
     return Path(tempfile.mkdtemp(prefix="guardian-demo-"))
 
 
-def prepare(config: Config, *, progress: Callable[[str], None]) -> Evening:
+def prepare(config: Config, *, progress: Callable[[str], None], temporary: bool = False) -> Evening:
     """Replay the bundled evening into the configuration's data directory.
+
+    A ``temporary`` one is removed when the evening is closed.
 
     Raises:
         StoreError: the data directory cannot be used.
@@ -109,4 +114,5 @@ def prepare(config: Config, *, progress: Callable[[str], None]) -> Evening:
         notes=tuple(notes),
         ended=ended,
         resolver=resolver,
+        temporary=config.data if temporary else None,
     )

@@ -52,7 +52,7 @@ def collectors(config: Config) -> list[Collector]:
         *(("pihole-db", path) for path in config.sources.pihole_db),
         *((kinds.detect_kind(path), path) for path in config.sources.files),
     ]
-    found = [live.zoned(registry.KINDS[kind](path), config.collect) for kind, path in named]
+    found = [live.fitted(registry.KINDS[kind](path), config.collect) for kind, path in named]
     found += live.collectors(config.collect, config.sources.interfaces)
     names = [each.source.name for each in found]
     twice = {name for name in names if names.count(name) > 1}

@@ -31,7 +31,7 @@ def demo(options: argparse.Namespace) -> int:
     if options.data is None:
         config = dataclasses.replace(config, data=demonstration.data_directory())
     with _progress() as step:
-        evening = demonstration.prepare(config, progress=step)
+        evening = demonstration.prepare(config, progress=step, temporary=options.data is None)
     try:
         for note in evening.notes:
             say(note)

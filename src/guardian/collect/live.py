@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guardian.collect.adguard_api import AdguardApiCollector
+from guardian.collect.eve import EveCollector
 from guardian.collect.network_logs import NetflowCollector, SyslogCollector
 from guardian.collect.pihole_api import PiholeApiCollector
 from guardian.collect.text_log import TextLogCollector
@@ -54,8 +55,10 @@ def collectors(settings: Settings, interfaces: Sequence[str] = ()) -> list[Colle
     return found
 
 
-def zoned(collector: Collector, settings: Settings) -> Collector:
-    """Return a collector that reads times without an offset in the time zone of the settings."""
+def fitted(collector: Collector, settings: Settings) -> Collector:
+    """Return a collector that keeps to the settings' limits and their time zone."""
+    if isinstance(collector, EveCollector):
+        return replace(collector, settings=settings)
     if isinstance(collector, TextLogCollector):
         return replace(collector, timezone=settings.log_timezone)
     return collector
