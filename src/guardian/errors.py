@@ -12,9 +12,9 @@
     ├── RefusedError                  exit 5   refused for safety
     │   └── ProtectedTargetError               a life line can never be a target
     ├── StoreError                             the store cannot do what was asked
-    │   ├── StoreLockedError                   another process owns the file
+    │   ├── StoreLockedError          exit 5   another process owns the file
     │   ├── StoreFullError                     the disk has no room
-    │   └── SchemaTooNewError                  written by a newer Guardian
+    │   └── SchemaTooNewError         exit 3   written by a newer Guardian
     ├── ClientError                            a remote system did not do it
     │   ├── ClientConnectionError              unreachable, or too slow
     │   ├── ClientAuthError                    it refused our credentials
@@ -83,6 +83,8 @@ class StoreError(GuardianError):
 class StoreLockedError(StoreError):
     """Another process owns the store's file."""
 
+    exit_code = 5
+
 
 class StoreFullError(StoreError):
     """The disk under the store has no room; what was committed is safe."""
@@ -90,6 +92,8 @@ class StoreFullError(StoreError):
 
 class SchemaTooNewError(StoreError):
     """The store was written by a newer Guardian."""
+
+    exit_code = 3
 
 
 class ClientError(GuardianError):

@@ -7,6 +7,7 @@ import os
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -170,7 +171,7 @@ def test_it_follows_answers_and_stops_cleanly(daemon: Running, eve: Path) -> Non
         capture_output=True,
         check=False,
     )
-    assert refused.returncode != 0
+    assert refused.returncode == 5
     assert b"the daemon owns" in refused.stderr
     assert daemon.stop() == 0
     assert rows_of(daemon.data) == list(range(1, 301))
@@ -208,3 +209,21 @@ def test_reachable_from_outside_it_wants_a_password_first(tmp_path: Path) -> Non
     )
     assert answer.returncode == 5
     assert b"guardian password" in answer.stderr
+
+
+def test_an_address_in_use_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        words = ["run", "--data", str(tmp_path), "--listen", listen]
+        answer = subprocess.run(
+            [sys.executable, "-m", "guardian.cli", *words],
+            capture_output=True,
+            timeout=PATIENCE_S,
+            check=False,
+            env={**os.environ, "COLUMNS": "300"},
+        )
+    assert answer.returncode == 2
+    assert f"the page cannot listen on {listen}" in answer.stderr.decode()
+    assert b"Traceback" not in answer.stderr

@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import logging
 import signal
+import socket
 import threading
 from typing import TYPE_CHECKING
 
@@ -102,11 +103,12 @@ class Daemon:
             wake=self._wake(loop),
             reload_rules=self._reload_rules,
         )
+        listening = bind(self._config.listen)
         server = self._server(loop)
         answering = await rpc.serve(service, self._data())
         tasks = [asyncio.create_task(each) for each in self._loops()]
-        page = asyncio.create_task(server.serve())
-        tasks.append(asyncio.create_task(self._announce(server, page, ready)))
+        page = asyncio.create_task(server.serve(sockets=[listening]))
+        tasks.append(asyncio.create_task(self._announce(server, listening, ready)))
         await self._stop.wait()
         log.info("stopping")
         self._halt.set()
@@ -209,15 +211,11 @@ class Daemon:
         await asyncio.sleep(self._config.store.every_s)
 
     async def _announce(
-        self, server: uvicorn.Server, page: asyncio.Task[None], ready: Callable[[str], None]
+        self, server: uvicorn.Server, listening: socket.socket, ready: Callable[[str], None]
     ) -> None:
-        while not server.started:
-            if page.done():
-                log.error("the page cannot listen on %s", self._config.listen)
-                self._stop.set()
-                return
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.05)
-        host, port = server.servers[0].sockets[0].getsockname()[:2]
+        host, port = listening.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         ready(f"http://{shown}:{port}")
 
@@ -269,6 +267,24 @@ class _QuietServer(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def bind(listen: str) -> socket.socket:
+    """Take the address that the page will answer on, before anything else is started.
+
+    Raises:
+        ConfigError: it is not of the right form, in use, or not one of this machine's.
+    """
+    host, port = split_address(listen)
+    taken = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        taken.bind((host, port))
+    except OSError as error:
+        taken.close()
+        msg = f"the page cannot listen on {listen}: {error.strerror or error}; see --listen"
+        raise ConfigError(msg) from error
+    return taken
 
 
 def split_address(text: str) -> tuple[str, int]:
