@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.dhcp6 import DHCP6_Solicit, DHCP6OptClientFQDN
@@ -198,6 +198,12 @@ SOME = [bytes(ether(packet)) for packet in KINDS]
 
 
 @settings(max_examples=400, deadline=None)
+@example(  # an ICMPv6 type that is none of neighbour discovery's
+    frame=bytes.fromhex("ffffffffffff020000aabbcc86dd60000000000100ff") + bytes(33),
+    cut=55,
+    at=20,
+    change=b":",
+)
 @given(
     frame=st.sampled_from(SOME),
     cut=st.integers(0, 400),

@@ -114,7 +114,7 @@ def read(link: int, data: bytes) -> tuple[list[Seen], list[Raw]] | None:
             return _ipv4(data[at:], source)
         if kind == _IPV6:
             return _ipv6(data[at:], source)
-    except (IndexError, ValueError, struct.error):
+    except (LookupError, ValueError, struct.error):
         return None
     return [], []
 
