@@ -94,7 +94,7 @@ _ADDRESSES = {
     "upload.wikimedia.org": "185.15.59.240",
     "github.com": "140.82.121.4",
     "avatars.githubusercontent.com": "185.199.108.133",
-    "deb.debian.org": "151.101.130.132",
+    "mirror.linux-home.example": "151.101.130.132",
     "imap.fastmail.com": "103.168.172.45",
     "www.kew.org": "104.18.26.90",
     "www.openstreetmap.org": "184.104.179.143",
@@ -320,9 +320,9 @@ def _bens_laptop(evening: Evening) -> None:
             more=more,
             alpn=(),
         )
-    then, address = evening.lookup(START + 50 * 60, BENS, "deb.debian.org")
+    then, address = evening.lookup(START + 50 * 60, BENS, "mirror.linux-home.example")
     ask = _http_get(
-        "deb.debian.org", "/debian/dists/trixie/InRelease", "Debian APT-HTTP/1.3 (2.6.1)"
+        "mirror.linux-home.example", "/debian/dists/trixie/InRelease", "Debian APT-HTTP/1.3 (2.6.1)"
     )
     evening.wire.tcp(
         then,

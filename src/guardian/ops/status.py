@@ -6,25 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from guardian.ops.health import health
 from guardian.store.ingest import utc_now
+from guardian.store.limits import TABLES
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from guardian.store import Reader, Store
 
-TYPED_TABLES = (
-    "flow",
-    "dns",
-    "dns_log",
-    "tls",
-    "http",
-    "quic",
-    "fileinfo",
-    "alert",
-    "anomaly",
-    "dhcp",
-    "sighting",
-)
+TYPED_TABLES = tuple(table for table in TABLES if table != "raw_event")
 
 
 def status(store: Store, *, running: bool, now: datetime | None = None) -> dict[str, Any]:

@@ -49,8 +49,7 @@ LIFE_LINE_NAMES = frozenset(
         "msftncsi.com",
         "nmcheck.gnome.org",
         # Security updates of what a home lab runs on.
-        "deb.debian.org",
-        "security.debian.org",
+        "debian.org",
         "archive.ubuntu.com",
         "security.ubuntu.com",
         "download.proxmox.com",
