@@ -22,9 +22,9 @@ from guardian.app import nightly, rpc
 from guardian.app.service import Service
 from guardian.app.sources import with_updated_rules
 from guardian.app.supervisor import keep
-from guardian.collect.base import Closing
+from guardian.collect.base import Closing, Holding
 from guardian.collect.reader import drain
-from guardian.errors import ConfigError, RefusedError
+from guardian.errors import ConfigError, GuardianError, RefusedError
 from guardian.ops.health import set_component
 from guardian.ops.status import status
 from guardian.respond import protect
@@ -106,6 +106,9 @@ class Daemon:
         listening = bind(self._config.listen)
         server = self._server(loop)
         answering = await rpc.serve(service, self._data())
+        await asyncio.to_thread(
+            ingest.begin, self._store, [each.source for each in self._collectors]
+        )
         tasks = [asyncio.create_task(each) for each in self._loops()]
         page = asyncio.create_task(server.serve(sockets=[listening]))
         tasks.append(asyncio.create_task(self._announce(server, listening, ready)))
@@ -120,7 +123,7 @@ class Daemon:
             await asyncio.to_thread(sensor.stop)
         for collector in self._collectors:
             if isinstance(collector, Closing):
-                await asyncio.to_thread(collector.close)
+                await asyncio.to_thread(self._close, collector)
         await asyncio.gather(page, *tasks, return_exceptions=True)
         with contextlib.suppress(FileNotFoundError):
             (self._data() / rpc.SOCKET_NAME).unlink()
@@ -160,6 +163,14 @@ class Daemon:
                 await asyncio.sleep(POLL_S)
 
         return once
+
+    def _close(self, collector: Collector) -> None:
+        """Close what a collector holds open, and store what had arrived there by then."""
+        if isinstance(collector, Closing):
+            collector.close()
+        if isinstance(collector, Holding) and collector.holds():
+            with contextlib.suppress(GuardianError):  # a full store is said elsewhere
+                drain(self._store, collector, final=True)
 
     def _tend(self, sensor: Sensor) -> Callable[[], Coroutine[None, None, None]]:
         async def once() -> None:

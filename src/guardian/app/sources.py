@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from guardian.collect import kinds, live, registry, rules_update
+from guardian.collect import eve_socket, kinds, live, registry, rules_update
 from guardian.collect.suricata_live import Sensor
 from guardian.errors import ConfigError
 
@@ -47,12 +47,17 @@ def collectors(config: Config) -> list[Collector]:
     """
     named: list[tuple[str, Path]] = [
         *(("eve", sensor.eve) for sensor in sensors(config)),
-        *(("eve", path) for path in config.sources.eve),
+        *(("eve", path) for path in config.sources.eve if not eve_socket.is_socket(path)),
         *(("pihole-log", path) for path in config.sources.pihole_log),
         *(("pihole-db", path) for path in config.sources.pihole_db),
         *((kinds.detect_kind(path), path) for path in config.sources.files),
     ]
     found = [live.fitted(registry.KINDS[kind](path), config.collect) for kind, path in named]
+    found += [
+        eve_socket.EveSocketCollector(path, config.collect)
+        for path in config.sources.eve
+        if eve_socket.is_socket(path)
+    ]
     found += live.collectors(config.collect, config.sources.interfaces)
     names = [each.source.name for each in found]
     twice = {name for name in names if names.count(name) > 1}

@@ -92,7 +92,12 @@ def _tell(report: dict, config: Config) -> None:  # type: ignore[type-arg]
 
 def _sources(sources: Sources, options: argparse.Namespace) -> Sources:
     def merged(old: tuple[Path, ...], new: list[Path]) -> tuple[Path, ...]:
-        return tuple(dict.fromkeys((*old, *(path.absolute() for path in new))))
+        # A socket is named by its prefix and its whole path: unix:/run/guardian/eve.
+        whole = (
+            each if str(each).startswith("unix") and ":" in str(each) else each.absolute()
+            for each in new
+        )
+        return tuple(dict.fromkeys((*old, *whole)))
 
     return dataclasses.replace(
         sources,

@@ -40,3 +40,11 @@ class Closing(Protocol):
 
     def close(self) -> None:
         """Give it back. Safe to call twice; nothing is read afterwards."""
+
+
+@runtime_checkable
+class Holding(Closing, Protocol):
+    """A collector that may hold, after its end, what arrived before and was not read yet."""
+
+    def holds(self) -> bool:
+        """Tell whether ``batches`` would still yield something after ``close``."""

@@ -18,6 +18,10 @@ class Settings:
     """How much of a log is decoded and committed at once under load; chosen by measurement
     (docs/performance.md). A growing log that has less gives smaller batches."""
 
+    socket_queue_bytes: int = 64 << 20
+    """How much of EVE by a socket waits for the store; more is dropped and counted. 64 MiB are
+    some 90,000 events: three quarters of a minute at 2,000 a second, longer than any commit."""
+
     home_nets: tuple[str, ...] = ()
     """Networks of this home besides the private ranges, such as a delegated IPv6 prefix."""
 

@@ -62,6 +62,8 @@ class Batch:
 
     ``derived`` holds rows by table like ``tables``, for sources so large that Python
     objects would be too slow; ``newest`` is then the latest time in them.
+
+    ``dropped`` counts what a live source lost because nobody had time for it.
     """
 
     tables: Mapping[str, pa.Table]
@@ -71,6 +73,7 @@ class Batch:
     replace: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     derived: Mapping[str, Derived] = field(default_factory=dict)
     newest: datetime | None = None
+    dropped: int = 0
 
     @property
     def rejected(self) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from guardian.store.ingest import utc_now
+from guardian.store.ingest import DROPS_WINDOW_S, utc_now
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -94,7 +94,10 @@ def set_component(store: Store, name: str, state: str, detail: str) -> None:
 
 
 def _sources(reader: Reader, *, running: bool, now: datetime) -> list[Reason]:
-    rows = reader.rows("SELECT * FROM source ORDER BY name")
+    rows = reader.rows(
+        "SELECT s.*, p.* EXCLUDE (source_id) "
+        "FROM source s LEFT JOIN source_pace p USING (source_id) ORDER BY name"
+    )
     if not rows:
         text = "nothing is being read; name a source: guardian run --eve PATH"
         return [Reason(state="amber", about="sources", text=text)]
@@ -106,18 +109,38 @@ def _source(row: dict[str, Any], *, running: bool, now: datetime) -> list[Reason
     if row["state"] != "ok":
         text = f"{name}: {row['detail'] or row['state']}"
         found.append(Reason(state="red", about=name, text=text))
-    if running and row["last_read"] and now - row["last_read"] > timedelta(seconds=LAG_AMBER_S):
-        minutes = int((now - row["last_read"]).total_seconds() // 60)
-        text = f"{name} was last read {minutes} minutes ago"
-        found.append(Reason(state="amber", about=name, text=text))
+    if running and (late := _late(row, now)):
+        found.append(Reason(state="amber", about=name, text=late))
     seen = row["events"] + row["rejected"]
     if row["rejected"] and row["rejected"] >= REJECTED_AMBER * seen:
         text = f"{name}: {row['rejected']:,} of {seen:,} pieces could not be read"
         found.append(Reason(state="amber", about=name, text=text))
-    if row["dropped"]:
-        text = f"{name}: {row['dropped']:,} were dropped because Guardian could not keep up"
+    window = timedelta(seconds=DROPS_WINDOW_S)
+    if row["dropped_at"] and now - row["dropped_at"] < window:
+        text = (
+            f"{name}: {row['dropped_lately']:,} events were lost lately because they came "
+            "faster than Guardian could store them"
+        )
         found.append(Reason(state="amber", about=name, text=text))
     return found
+
+
+def _late(row: dict[str, Any], now: datetime) -> str | None:
+    """Say that a source is not read, or is read more slowly than it grows."""
+    limit = timedelta(seconds=LAG_AMBER_S)
+    read, whole = row["last_read"], row["caught_up"]
+    if whole is None:  # read once by hand, or not a source of this house any more
+        return None
+    if now - max(read or whole, whole) > limit:
+        minutes = (now - max(read or whole, whole)) // timedelta(minutes=1)
+        return f"{row['name']} was last read {minutes} minutes ago"
+    if now - whole > limit:
+        minutes = (now - whole) // timedelta(minutes=1)
+        return (
+            f"{row['name']} grows faster than Guardian reads it: what is shown of it may be "
+            f"{minutes} minutes old; nothing is lost"
+        )
+    return None
 
 
 def _detectors(reader: Reader) -> list[Reason]:

@@ -46,8 +46,12 @@ def sources(reader: Reader, *, now: datetime) -> list[dict[str, Any]]:
     ``lag_seconds`` is the time since the source was last read to its end.
     """
     found = []
-    for row in reader.rows("SELECT * FROM source ORDER BY name"):
-        lag = (now - row["last_read"]).total_seconds() if row["last_read"] else None
+    for row in reader.rows(
+        "SELECT s.*, p.* EXCLUDE (source_id) "
+        "FROM source s LEFT JOIN source_pace p USING (source_id) ORDER BY name"
+    ):
+        whole = row["caught_up"] or row["last_read"]
+        lag = (now - whole).total_seconds() if whole else None
         found.append(
             {
                 "name": row["name"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from guardian.store.limits import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import pyarrow as pa
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 QUARANTINE_SAMPLES = 200
 """How many refused pieces are kept whole per source; all of them are counted."""
+
+DROPS_WINDOW_S = 600.0
+"""So long a source that lost something counts as one that cannot keep up."""
 
 
 def utc_now() -> datetime:
@@ -71,6 +74,16 @@ def forget(store: Store, source_id: int) -> None:
         )
 
 
+def begin(store: Store, sources: Iterable[SourceInfo]) -> None:
+    """Note which sources the daemon reads from now on: only these can fall behind."""
+    named = list(sources)
+    for source in named:
+        register(store, source)
+    with store.transaction() as tx:
+        tx.execute("UPDATE source_pace SET caught_up = NULL WHERE caught_up IS NOT NULL")
+        _caught_up(tx, {source.name: utc_now() for source in named})
+
+
 def note_read(store: Store, read_at: Mapping[str, datetime]) -> None:
     """Note when each source, by name, was last read to its end."""
     if read_at:
@@ -79,6 +92,16 @@ def note_read(store: Store, read_at: Mapping[str, datetime]) -> None:
                 "UPDATE source SET last_read = ? WHERE name = ?",
                 [(moment, name) for name, moment in read_at.items()],
             )
+            _caught_up(tx, read_at)
+
+
+def _caught_up(tx: Transaction, read_at: Mapping[str, datetime]) -> None:
+    tx.many(
+        "INSERT INTO source_pace (source_id, caught_up) "
+        "SELECT source_id, ? FROM source WHERE name = ? "
+        "ON CONFLICT (source_id) DO UPDATE SET caught_up = excluded.caught_up",
+        [(moment, name) for name, moment in read_at.items()],
+    )
 
 
 def commit(store: Store, source_id: int, batch: Batch) -> None:
@@ -113,6 +136,30 @@ def commit(store: Store, source_id: int, batch: Batch) -> None:
                 "source_id": source_id,
             },
         )
+        if batch.dropped:
+            _drop(tx, source_id, batch.dropped)
+
+
+def _drop(tx: Transaction, source_id: int, number: int) -> None:
+    """Count what a live source lost, in all and since drops began without a pause."""
+    now = utc_now()
+    tx.execute("UPDATE source SET dropped = dropped + ? WHERE source_id = ?", [number, source_id])
+    tx.execute(
+        """
+        INSERT INTO source_pace (source_id, dropped_at, dropped_lately)
+        VALUES ($source_id, $now, $number)
+        ON CONFLICT (source_id) DO UPDATE SET
+            dropped_lately = excluded.dropped_lately
+                + CASE WHEN dropped_at >= $pause THEN dropped_lately ELSE 0 END,
+            dropped_at = excluded.dropped_at
+        """,
+        {
+            "number": number,
+            "now": now,
+            "pause": now - timedelta(seconds=DROPS_WINDOW_S),
+            "source_id": source_id,
+        },
+    )
 
 
 def _changed(
