@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from guardian.detect import addresses, names
 from guardian.model.batch import Batch, SourceInfo
 from guardian.store import Store, ingest
 
@@ -39,6 +40,12 @@ class House:
     ) -> None:
         row = {"src_ip": src, "dest_ip": dest, "src_mac": src_mac, "dest_mac": dest_mac}
         self.put("flow", [{**row, "pkts_toclient": 1, "proto": "TCP", "dest_port": 443, **more}])
+
+    def annotate(self) -> None:
+        """Describe every address and name that was seen, as detection does first."""
+        with self.store.transaction() as tx:
+            addresses.annotate(tx, after=0, home_networks=())
+            names.annotate(tx, after=0)
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
         with self.store.read() as reader:

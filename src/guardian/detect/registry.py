@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from guardian.store import Store
 
 PREPARE: dict[str, Callable[[Store, Settings, datetime], object]] = {
-    "devices": lambda store, settings, now: devices.update(store, settings.devices, now),
     "catalogue": lambda store, _settings, now: surveillance.annotate(store, now=now),
+    "devices": lambda store, settings, now: devices.update(store, settings.devices, now),
 }
 """What is brought up to date before detectors run, in this order."""
 

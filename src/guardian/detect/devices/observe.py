@@ -124,6 +124,9 @@ def _seen(reader: Reader, settings: Settings, span: dict[str, int], *, configure
             SELECT src_ip AS ip, lower(src_mac) AS mac, {slot} AS slot, ts, 1 AS weight
             FROM dns WHERE {new} AND type = 'query' AND ({src} OR {own_v6})
             UNION ALL BY NAME
+            SELECT src_ip AS ip, NULL AS mac, {slot} AS slot, ts, 1 AS weight
+            FROM dns WHERE {new} AND type = 'answer' AND {src} AND {dest}
+            UNION ALL BY NAME
             SELECT assigned_ip AS ip, lower(client_mac) AS mac, {slot} AS slot, ts, 50 AS weight
             FROM dhcp WHERE {new} AND dhcp_type = 'ack' AND {is_home("assigned_ip")}
             UNION ALL BY NAME

@@ -47,5 +47,13 @@ class Settings:
     """Points from which on two devices are proposed to be one: a given name is worth 5, the rest
     (options asked for, TLS client, programs) 1 to 3 each, so a name alone does not do."""
 
+    settle_s: int = 120
+    """Seconds after which a flow is held against the DNS answers: Pi-hole writes its database once
+    a minute, so an answer may come to Guardian after the flow that it explains."""
+
+    first_day_s: int = 86_400
+    """Seconds after the home's resolver, or a device, was first seen in which an unexplained flow
+    may rest on an answer from before: DNS answers are seldom good for longer than a day."""
+
     max_hints_per_device: int = 60
     """Names, user agents and fingerprints kept for one device and source."""

@@ -13,6 +13,7 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from guardian.detect.devices import coverage
 from guardian.detect.devices.identity import Interval, Known, Register, settle
 from guardian.detect.devices.merging import propose
 from guardian.detect.devices.naming import Identity, identify
@@ -32,8 +33,17 @@ MARK = "devices"
 
 
 def update(store: Store, settings: Settings | None = None, now: datetime | None = None) -> int:
-    """Read the rows that are new and return how many devices were new or changed."""
+    """Read the rows that are new and return how many devices were new or changed.
+
+    What explains their flows is brought up to date too.
+    """
     settings = settings or Settings()
+    changed = _identify(store, settings, now or utc_now())
+    coverage.update(store, settings, now or utc_now())
+    return changed
+
+
+def _identify(store: Store, settings: Settings, now: datetime) -> int:
     begun = time.perf_counter()
     with store.read() as reader:
         low = int(reader.value("SELECT last_id FROM detector_mark WHERE detector = ?", [MARK]) or 0)
@@ -45,7 +55,7 @@ def update(store: Store, settings: Settings | None = None, now: datetime | None 
     touched = _place(register, seen, settings)
     with store.transaction() as tx:
         _save(tx, register, touched, settings)
-        propose(tx, touched, settings, now or utc_now())
+        propose(tx, touched, settings, now)
         tx.execute(
             "INSERT INTO detector_mark (detector, last_id, ran_at, seconds, error) "
             "VALUES ($mark, $high, $now, $seconds, $error) ON CONFLICT (detector) DO UPDATE SET "
@@ -54,7 +64,7 @@ def update(store: Store, settings: Settings | None = None, now: datetime | None 
             {
                 "mark": MARK,
                 "high": high,
-                "now": now or utc_now(),
+                "now": now,
                 "seconds": time.perf_counter() - begun,
                 "error": f"the list of {settings.max_devices:,} devices is full"
                 if register.turned_away

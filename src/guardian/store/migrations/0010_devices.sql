@@ -48,7 +48,7 @@ CREATE TABLE device_destination (
     bytes_down HUGEINT NOT NULL,
     PRIMARY KEY (device_id, ip)
 );
--- What explains the flows out of the house. A step may have several rows: sum them.
+-- What explains the flows out of the house, by the hour.
 --   answer   an answer of the home's resolver to this device, not older than its TTL
 --   cached   such an answer, older than its TTL
 --   name     the flow showed a name that the device had asked the home's resolver for
@@ -61,16 +61,18 @@ CREATE TABLE device_destination (
 --   unknown  nothing of these
 CREATE TABLE coverage_hour (
     bucket TIMESTAMP NOT NULL, device_id VARCHAR NOT NULL, how VARCHAR NOT NULL,
-    flows BIGINT NOT NULL, bytes_up HUGEINT NOT NULL
+    flows BIGINT NOT NULL, bytes_up HUGEINT NOT NULL,
+    PRIMARY KEY (bucket, device_id, how)
 );
 -- The flows of the last four kinds, and of early, by destination and hour.
 CREATE TABLE unexplained_hour (
     bucket TIMESTAMP NOT NULL, device_id VARCHAR NOT NULL, how VARCHAR NOT NULL,
-    src_ip VARCHAR NOT NULL, dest_ip VARCHAR NOT NULL, dest_port INTEGER, proto VARCHAR,
-    app_proto VARCHAR, detail VARCHAR,
+    src_ip VARCHAR NOT NULL, dest_ip VARCHAR NOT NULL, dest_port INTEGER NOT NULL,
+    proto VARCHAR NOT NULL, app_proto VARCHAR NOT NULL, detail VARCHAR,
     flows BIGINT NOT NULL, bytes_up HUGEINT NOT NULL,
     first_seen TIMESTAMP NOT NULL, last_seen TIMESTAMP NOT NULL,
-    samples BIGINT[] NOT NULL           -- ids of flow rows
+    samples BIGINT[] NOT NULL,          -- ids of flow rows
+    PRIMARY KEY (bucket, device_id, how, src_ip, dest_ip, dest_port, proto, app_proto)
 );
 -- Names that are worth less than what was asked for or spoken: certificates, reverse look-ups.
 CREATE TABLE address_weak_name (
@@ -121,7 +123,8 @@ FROM coverage_hour c JOIN v_device_root r USING (device_id) GROUP BY ALL;
 -- after its flow (detect.devices.settle_s), and never for what began on the first day.
 -- asked: the device asks the home's resolver for other things.
 CREATE VIEW v_unexplained_flow AS
-SELECT r.root AS device_id, u.bucket, u.how, u.src_ip, u.dest_ip, u.dest_port, u.proto, u.app_proto,
+SELECT r.root AS device_id, u.bucket, u.how, u.src_ip, u.dest_ip, u.dest_port, u.proto,
+       nullif(u.app_proto, '') AS app_proto,
        u.detail, n.name, n.source AS name_source, u.flows, u.bytes_up, u.first_seen, u.last_seen,
        list_transform(u.samples, lambda s: 'flow:' || s) AS evidence,
        coalesce(q.first_asked < u.first_seen, false) AS asked
