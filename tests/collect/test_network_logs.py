@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +22,12 @@ from scapy.layers.netflow import (
     NetflowTemplateV9,
 )
 
-from guardian.collect.netflow_decode import MAX_TEMPLATES, Decoder, paired
+from guardian.collect.datagrams import Listener
+from guardian.collect.netflow_decode import Decoder, paired
+from guardian.collect.netflow_templates import MAX_TEMPLATES
 from guardian.collect.network_logs import NetflowCollector, SyslogCollector, unwrapped
 from guardian.collect.reader import drain
+from guardian.ops.health import health
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,7 +137,7 @@ def test_templates_are_bounded_and_empty_ones_harmless() -> None:
     for number in range(256, 256 + MAX_TEMPLATES + 50):
         body = struct.pack("!HHHH", number, 1, 8, 4)
         decoder.decode(head + struct.pack("!HH", 0, len(body) + 4) + body, "192.168.1.1")
-    assert len(decoder.templates) == MAX_TEMPLATES
+    assert len(decoder.templates.known) == MAX_TEMPLATES
     for fields in (b"", struct.pack("!HH", 8, 0)):  # no fields; one that takes no bytes
         body = struct.pack("!HH", 256, len(fields) // 4) + fields
         sets = struct.pack("!HH", 0, len(body) + 4) + body
@@ -189,6 +193,155 @@ def test_a_router_sends_flows(netflow: NetflowCollector, memory_store: Store) ->
     with memory_store.read() as reader:
         reasons = [row["reason"] for row in reader.rows("SELECT reason FROM reject_count")]
     assert reasons == ["version 99 is not NetFlow v5, v9 or IPFIX"]
+
+
+def options_9(rate: int) -> bytes:
+    """An options template and its record: one packet of so many is looked at."""
+    template = struct.pack("!HHHHHHH", 400, 4, 8, 1, 4, 34, 4) + struct.pack("!HH", 35, 1)
+    record = struct.pack("!IIB", 0, rate, 1) + b"\x00" * 3
+    head = struct.pack("!HHIIII", 9, 2, 60_000, NOW, 1, 1)
+    return (
+        head
+        + struct.pack("!HH", 1, len(template) + 4)
+        + template
+        + struct.pack("!HH", 400, len(record) + 4)
+        + record
+    )
+
+
+def options_10(rate: int) -> bytes:
+    template = struct.pack("!HHHHHHHHH", 401, 3, 1, 302, 4, 305, 4, 306, 4)
+    record = struct.pack("!III", 0, 2, 2 * rate - 2)
+    sets = struct.pack("!HH", 3, len(template) + 4) + template
+    sets += struct.pack("!HH", 401, len(record) + 4) + record
+    return struct.pack("!HHIII", 10, 16 + len(sets), NOW, 1, 1) + sets
+
+
+def test_the_flows_of_a_sampling_router_count_for_all_its_packets() -> None:
+    decoder = Decoder()
+    template, data = version_9()
+    domain = struct.unpack_from("!I", template, 16)[0]
+    options = options_9(100)[:16] + struct.pack("!I", domain) + options_9(100)[20:]
+    for part in (template, options):
+        assert decoder.decode(part, "192.168.1.1") == ([], [])
+    rows, _ = decoder.decode(data, "192.168.1.1")
+    assert [row["bytes_toserver"] for row in rows] == [7000, 9000]
+    assert decoder.decode(template, "192.168.1.2") == ([], [])
+    rows, _ = decoder.decode(data, "192.168.1.2")  # another router samples as it likes
+    assert [row["bytes_toserver"] for row in rows] == [70, 90]
+    assert decoder.decode(options_10(50), "192.168.1.1") == ([], [])
+    rows, _ = decoder.decode(ipfix(), "192.168.1.1")
+    assert (rows[0]["bytes_toserver"], rows[0]["bytes_toclient"]) == (25_000, 200_000)
+    five = bytearray(version_5())
+    five[22:24] = struct.pack("!H", 0x4000 | 10)
+    rows, _ = decoder.decode(bytes(five), "192.168.1.1")
+    assert rows[0]["bytes_toserver"] in (10_000, 90_000)
+
+
+@pytest.mark.parametrize("rate", [0, 2**32 - 1])
+def test_a_rate_that_cannot_be_is_none(rate: int) -> None:
+    decoder = Decoder()
+    decoder.decode(options_9(rate), "192.168.1.1")
+    assert decoder.templates.sampling == {}
+
+
+def test_templates_and_sampling_survive_a_restart(memory_store: Store) -> None:
+    template, data = version_9()
+    domain = struct.unpack_from("!I", template, 16)[0]
+    options = options_9(100)[:16] + struct.pack("!I", domain) + options_9(100)[20:]
+    first = NetflowCollector("127.0.0.1", 0)
+    drain(memory_store, first)
+    port = first.listener.port
+    send(port, template, options)
+    deadline = time.monotonic() + 10
+    while first.listener.held < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    drain(memory_store, first)
+    first.close()
+    again = NetflowCollector("127.0.0.1", 0)
+    again._where = first._where  # a port of one's own choosing stays the same
+    drain(memory_store, again)
+    send(again.listener.port, data)
+    rows = read_until(memory_store, again, "flow", 2)
+    again.close()
+    assert [row["bytes_toserver"] or row["bytes_toclient"] for row in rows] == [7000, 9000]
+
+
+def test_a_damaged_bookmark_costs_the_templates_only() -> None:
+    for state in (None, {"templates": [["x"]]}, {"templates": "no"}, {"sampling": [[1]]}, "?"):
+        decoder = Decoder()
+        decoder.templates.restore(state)
+        assert decoder.templates.known == {}
+
+
+def test_a_full_queue_drops_and_health_says_so(memory_store: Store) -> None:
+    collector = NetflowCollector("127.0.0.1", 0)
+    collector.listener._limit = 3
+    drain(memory_store, collector)
+    send(collector.listener.port, *[version_5()] * 10)
+    deadline = time.monotonic() + 10
+    while collector.listener._dropped < 7 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    collector.close()
+    assert drain(memory_store, collector).events > 0
+    said = health(memory_store, running=True)
+    assert [(one.state, "7 events were lost lately" in one.text) for one in said.reasons] == [
+        ("amber", True)
+    ]
+
+
+def test_what_the_kernel_drops_is_counted_too() -> None:
+    """A reader that gets no time: the kernel's buffer fills, and its count is taken over."""
+    listener = Listener("127.0.0.1", 0)
+    held = threading.Event()
+    entered = threading.Event()
+
+    def slow(_address: str) -> bool:
+        entered.set()
+        held.wait(10)
+        return True
+
+    listener._allowed = slow
+    listener.start()
+    big = b"x" * 60_000
+    send(listener.port, big)
+    entered.wait(10)
+    send(listener.port, *[big] * 400)  # 24 MB into a buffer of a few
+    held.set()
+    send(listener.port, b"end")
+    deadline = time.monotonic() + 10
+    while listener.held + listener._dropped < 402 and time.monotonic() < deadline:
+        time.sleep(0.01)
+        send(listener.port, b"more")
+    dropped, refused = listener.lost()
+    assert dropped > 0
+    assert refused == 0
+    listener.close()
+
+
+def test_a_query_waits_for_its_answer_over_a_restart(memory_store: Store) -> None:
+    then = time.strftime("%b %d %H:%M:%S", time.gmtime())
+    first = SyslogCollector("127.0.0.1", 0, timezone="UTC")
+    drain(memory_store, first)
+    send(
+        first.listener.port,
+        f"<30>{then} gw dnsmasq[7]: 1 192.168.1.5/1 query[A] ads.example from 192.168.1.5".encode(),
+    )
+    deadline = time.monotonic() + 10
+    while not first.listener.held and time.monotonic() < deadline:
+        time.sleep(0.01)
+    drain(memory_store, first)
+    first.close()
+    again = SyslogCollector("127.0.0.1", 0, timezone="UTC")
+    again._where = first._where
+    drain(memory_store, again)
+    send(
+        again.listener.port,
+        f"<30>{then} gw dnsmasq[7]: 1 192.168.1.5/1 gravity blocked ads.example is ::".encode(),
+    )
+    (query,) = read_until(memory_store, again, "dns_log", 1)
+    again.close()
+    assert (query["rrname"], query["blocked"]) == ("ads.example", True)
 
 
 def test_a_taken_port_is_said(netflow: NetflowCollector, memory_store: Store) -> None:

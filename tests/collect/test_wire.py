@@ -33,6 +33,7 @@ from guardian.collect import wire_frames
 from guardian.collect.reader import drain
 from guardian.collect.wire import PcapSightings, WireCollector
 from guardian.errors import CollectorError
+from guardian.ops.health import health
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -268,7 +269,12 @@ def test_a_live_interface(cable: tuple[str, str], memory_store: Store) -> None:
             for _ in range(10):
                 sender.send(bytes(ether(WHO_HAS)))
             time.sleep(0.5)
-            assert drain(memory_store, collector).rejected == 6
+            assert drain(memory_store, collector).rejected == 0
+            with memory_store.read() as reader:
+                assert reader.value("SELECT dropped FROM source") == 6
+            said = health(memory_store, running=True)
+            assert said.state == "amber"
+            assert f"wire:{here}: 6 events were lost lately" in said.reasons[0].text
     finally:
         collector.close()
 

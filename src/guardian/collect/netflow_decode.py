@@ -1,7 +1,7 @@
 """Decode NetFlow v5, NetFlow v9 and IPFIX datagrams into flow rows.
 
 Written here because a datagram comes from whoever can reach the port: templates are
-bounded in number and size, every length is checked against what is there, and a record
+bounded (``netflow_templates``), every length is checked against what is there, and a record
 always takes at least one byte, so that no datagram can cost more than its size. Field
 numbers: https://www.iana.org/assignments/ipfix/ipfix.xhtml; v9 is RFC 3954, IPFIX RFC 7011.
 """
@@ -12,10 +12,13 @@ import ipaddress
 import struct
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-MAX_TEMPLATES = 2_000
-MAX_TEMPLATE_FIELDS = 256
+from guardian.collect.netflow_templates import FlowExportError, Templates
+
+if TYPE_CHECKING:
+    from guardian.collect.netflow_templates import Exporter, Fields, Template
+
 _REVERSE = 29_305
 """The enterprise number of RFC 5103: the same fields for the way back."""
 _VARIABLE = 0xFFFF
@@ -23,20 +26,12 @@ _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the store's times are naive UTC
 _V5 = struct.Struct("!4s4s4xHHIIIIHHxBBB")
 _V5_RECORD_BYTES = 48
 
-Fields = dict[tuple[int, int], bytes]
-Template = tuple[tuple[int, int, int], ...]
-"""The fields of a template: enterprise (0: none), number, length."""
-
-
-class FlowExportError(Exception):
-    """A datagram, or the rest of it, cannot be read; the message says why."""
-
 
 @dataclass(slots=True)
 class Decoder:
-    """Remembers the templates of each exporter; forgets the oldest when there are too many."""
+    """Reads datagrams by the templates that came before."""
 
-    templates: dict[tuple[str, int, int, int], Template] = field(default_factory=dict)
+    templates: Templates = field(default_factory=Templates)
 
     def decode(self, data: bytes, exporter: str) -> tuple[list[dict[str, Any]], list[str]]:
         """Return the rows of a datagram and what of it could not be read."""
@@ -75,52 +70,38 @@ class Decoder:
             at += size
             key = (exporter, version, domain)
             if number in (0, 2):
-                self._learn(key, body)
+                self.templates.learn(key, body, options=False)
+            elif number in (1, 3):
+                self.templates.learn(key, body, options=True)
             elif number >= 256:
-                template = self.templates.get((*key, number))
+                template = self.templates.known.get((*key, number))
                 if template is None:
                     bad.append("flows whose template has not come yet")
-                    continue
-                rows += [
-                    row
-                    for fields in _records(body, template)
-                    if (row := _row(fields, boot_ms, seconds)) is not None
-                ]
+                elif template.options:
+                    for fields in _records(body, template):
+                        self.templates.note_options(key, fields)
+                else:
+                    rows += self._flows(key, _records(body, template), boot_ms, seconds)
 
-    def _learn(self, key: tuple[str, int, int], body: bytes) -> None:
-        at = 0
-        while at + 4 <= len(body):
-            number, count = struct.unpack_from("!HH", body, at)
-            at += 4
-            if number < 256:
-                return  # padding
-            if count > MAX_TEMPLATE_FIELDS:
-                msg = "a template with too many fields"
-                raise FlowExportError(msg)
-            fields: list[tuple[int, int, int]] = []
-            for _ in range(count):
-                kind, size = struct.unpack_from("!HH", body, at)
-                at += 4
-                enterprise = 0
-                if kind & 0x8000 and key[1] == 10:
-                    enterprise = struct.unpack_from("!I", body, at)[0]
-                    at += 4
-                fields.append((enterprise, kind & 0x7FFF if key[1] == 10 else kind, size))
-            self.templates.pop((*key, number), None)
-            if fields:
-                self.templates[(*key, number)] = tuple(fields)
-            while len(self.templates) > MAX_TEMPLATES:
-                del self.templates[next(iter(self.templates))]
+    def _flows(
+        self, exporter: Exporter, records: list[Fields], boot_ms: int, seconds: int
+    ) -> list[dict[str, Any]]:
+        found = []
+        for fields in records:
+            row = _row(fields, boot_ms, seconds)
+            if row is not None:
+                found.append(_scaled(row, self.templates.rate(exporter, fields)))
+        return found
 
 
 def _records(body: bytes, template: Template) -> list[Fields]:
-    least = max(1, sum(1 if size == _VARIABLE else size for _, _, size in template))
+    least = max(1, sum(1 if size == _VARIABLE else size for _, _, size in template.fields))
     found: list[Fields] = []
     at = 0
     while at + least <= len(body):
         begin = at
         fields: Fields = {}
-        for enterprise, kind, declared in template:
+        for enterprise, kind, declared in template.fields:
             size = declared
             if declared == _VARIABLE:
                 size = body[at] if at < len(body) else 0
@@ -171,6 +152,15 @@ def _row(fields: Fields, boot_ms: int, now_s: int) -> dict[str, Any] | None:
     mac = fields.get((0, 56), b"")
     if len(mac) == 6 and any(mac):
         row["src_mac"] = mac.hex(":")
+    return row
+
+
+def _scaled(row: dict[str, Any], rate: int) -> dict[str, Any]:
+    """Let the counters of a sampled flow stand for all its packets, as the router would count."""
+    if rate > 1:
+        for counter in ("bytes_toserver", "pkts_toserver", "bytes_toclient", "pkts_toclient"):
+            if row.get(counter) is not None:
+                row[counter] = min(row[counter] * rate, 0x7FFF_FFFF_FFFF_FFFF)
     return row
 
 
@@ -232,6 +222,7 @@ def _version_5(data: bytes) -> list[dict[str, Any]]:
     if len(data) < 24 + count * _V5_RECORD_BYTES:
         msg = "a datagram that is cut or damaged"
         raise FlowExportError(msg)
+    sampling = struct.unpack_from("!H", data, 22)[0] & 0x3FFF  # the upper bits say how
     rows: list[dict[str, Any]] = []
     for number in range(count):
         record = _V5.unpack_from(data, 24 + number * _V5_RECORD_BYTES)
@@ -246,7 +237,7 @@ def _version_5(data: bytes) -> list[dict[str, Any]]:
             fields[(0, 32)] = dport.to_bytes(2)
         row = _row(fields, boot_ms, seconds)
         if row is not None:
-            rows.append(row)
+            rows.append(_scaled(row, sampling))
     return rows
 
 

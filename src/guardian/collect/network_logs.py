@@ -46,17 +46,20 @@ class _UdpCollector:
         """The port that is listened on."""
         return SourceInfo(name=f"{self.kind}:{self._where}", kind=self.kind, path=self._where)
 
+    def holds(self) -> bool:
+        """Tell whether something that arrived is still to be read."""
+        return self.listener.held > 0
+
     def close(self) -> None:
         """Stop listening. Safe to call twice."""
         self.listener.close()
 
-    def _lost(self) -> list[Reject]:
-        """Return what was not read since the last time."""
-        listener = self.listener
-        dropped, listener.dropped = listener.dropped, 0
-        refused, listener.refused = listener.refused, 0
-        reasons = (("dropped: the queue was full", dropped), ("a sender from outside", refused))
-        return [Reject(reason=why, place=self._where, count=n) for why, n in reasons if n]
+    def _lost(self) -> tuple[int, list[Reject]]:
+        """Return how many datagrams were dropped since the last call, and who was refused."""
+        dropped, refused = self.listener.lost()
+        why = "a sender from outside"
+        found = [Reject(reason=why, place=self._where, count=refused)] if refused else []
+        return dropped, found
 
 
 class NetflowCollector(_UdpCollector):
@@ -76,7 +79,8 @@ class NetflowCollector(_UdpCollector):
         Raises:
             CollectorError: the port is taken or may not be used.
         """
-        del bookmark, final  # what was sent cannot be asked for again
+        del final  # what was sent cannot be asked for again
+        self._decoder.templates.restore(bookmark)
         self.listener.start()
         rows = []
         counts: dict[str, tuple[int, bytes]] = {}
@@ -85,15 +89,20 @@ class NetflowCollector(_UdpCollector):
             rows += found
             for problem in problems:
                 counts[problem] = (counts.get(problem, (0, b""))[0] + 1, data[:2000])
-        rejects = self._lost()
+        dropped, rejects = self._lost()
         rejects += [
             Reject(reason=why, place=self._where, count=count, sample=sample)
             for why, (count, sample) in counts.items()
         ]
-        if rows or rejects:
+        if rows or rejects or dropped or self._decoder.templates.changed:
             flows = paired(rows)
-            tables = {"flow": table_of(flows)} if flows else {}
-            yield Batch(tables=tables, bookmark={}, rejects=tuple(rejects), events=len(flows))
+            yield Batch(
+                tables={"flow": table_of(flows)} if flows else {},
+                bookmark=self._decoder.templates.state(),
+                rejects=tuple(rejects),
+                events=len(flows),
+                dropped=dropped,
+            )
 
 
 class SyslogCollector(_UdpCollector):
@@ -111,6 +120,8 @@ class SyslogCollector(_UdpCollector):
         super().__init__(Listener(host, port))
         self._timezone = timezone
         self._readings: dict[str, Reading] = {}
+        self._waiting: dict[str, object] = {}
+        self._begun = False
 
     def batches(
         self, bookmark: Mapping[str, object] | None, *, final: bool = False
@@ -120,9 +131,9 @@ class SyslogCollector(_UdpCollector):
         Raises:
             CollectorError: the port is taken or may not be used.
         """
-        del bookmark
+        self._restore(bookmark or {})
         self.listener.start()
-        rejects = self._lost()
+        dropped, rejects = self._lost()
         for number, (_, sender, data) in enumerate(self.listener.take()):
             line = unwrapped(data)
             kind = _format_of(line)
@@ -137,17 +148,35 @@ class SyslogCollector(_UdpCollector):
         for kind, reading in list(self._readings.items()):
             if reading.pending(before):
                 batch = reading.batch(None, before=before)
+                self._waiting[kind] = batch.bookmark.get("open")
                 yield Batch(
                     tables=batch.tables,
-                    bookmark={},
+                    bookmark={"open": dict(self._waiting)},
                     rejects=(*batch.rejects, *rejects),
                     events=batch.events,
+                    dropped=dropped,
                 )
-                rejects = []
+                rejects, dropped = [], 0
             if reading.idle():
                 del self._readings[kind]  # the next one has a clock of its own day
-        if rejects:
-            yield Batch(tables={}, bookmark={}, rejects=tuple(rejects))
+        if rejects or dropped:
+            yield Batch(
+                tables={},
+                bookmark={"open": dict(self._waiting)},
+                rejects=tuple(rejects),
+                dropped=dropped,
+            )
+
+    def _restore(self, bookmark: Mapping[str, object]) -> None:
+        """Take up the queries whose answer was still to come when Guardian ended."""
+        held = bookmark.get("open")
+        if self._begun or not isinstance(held, dict):
+            self._begun = True
+            return
+        self._begun = True
+        for kind in LINE_FORMATS:
+            if held.get(kind):
+                self._reading(kind).restore({"open": held[kind]})
 
     def _reading(self, kind: str) -> Reading:
         if kind not in self._readings:

@@ -9,10 +9,12 @@ dropped and counted. Reading stops at a number of frames that no home needs.
 from __future__ import annotations
 
 import collections
+import itertools
 import json
+import struct
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,7 @@ from guardian.errors import CollectorError
 from guardian.model.batch import Batch, Reject, SourceInfo
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
@@ -42,6 +45,8 @@ SAME_S = 60.0
 QUEUE_FRAMES = 20_000
 """How many live frames wait at most, some 10 MB; more are dropped and counted."""
 
+_LOOK_EVERY = 500  # frames, between two looks at the kernel's count of drops
+_SOL_PACKET, _PACKET_STATISTICS = 263, 6
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the store's times are naive UTC
 _LAST_SECOND = 253_402_300_799.0
 _SIGHTING: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -109,7 +114,8 @@ class WireCollector:
         self.interface = interface
         self._queue: collections.deque[Frame] = collections.deque()
         self._limit = queue_frames
-        self._dropped = 0
+        self._dropped = self._told = 0
+        self._closed = False
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._failure: str | None = None
@@ -132,21 +138,21 @@ class WireCollector:
         gathered = _Gathered()
         for _ in range(len(self._queue)):
             gathered.add(self._queue.popleft())
-        dropped, self._dropped = self._dropped, 0
-        if dropped:
-            gathered.refuse("dropped: the queue was full", self.interface, dropped)
+        dropped = self._dropped - self._told  # two threads, and each writes its own number
+        self._told += dropped
         if gathered.frames or dropped:
-            yield gathered.batch({"until": time.time()})
+            batch = gathered.batch({"until": time.time()})
+            yield replace(batch, dropped=dropped)
         if self._failure is not None:
             raise CollectorError(self._failure)
 
     def start(self) -> None:
-        """Listen, unless it does already.
+        """Listen, unless it does already or was closed.
 
         Raises:
             CollectorError: the interface is absent or may not be listened on.
         """
-        if self._thread is not None and self._thread.is_alive():
+        if self._closed or (self._thread is not None and self._thread.is_alive()):
             return
         self._failure = None
         listener = _listener(self.interface)
@@ -156,8 +162,13 @@ class WireCollector:
         )
         self._thread.start()
 
+    def holds(self) -> bool:
+        """Tell whether frames that arrived are still to be read."""
+        return bool(self._queue)
+
     def close(self) -> None:
         """Stop listening. Safe to call twice."""
+        self._closed = True
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout=5.0)
@@ -165,8 +176,13 @@ class WireCollector:
 
     def _listen(self, listener: L2ListenSocket) -> None:
         try:
-            while not self._stop.is_set():
+            for turn in itertools.count(1):
+                if self._stop.is_set():
+                    break
+                if turn % _LOOK_EVERY == 0:
+                    self._dropped += _kernel_drops(listener.ins)
                 if not listener.select([listener], 0.5):
+                    self._dropped += _kernel_drops(listener.ins)
                     continue
                 _, data, stamp = listener.recv_raw(65_535)
                 if data is None:
@@ -182,6 +198,15 @@ class WireCollector:
             self._failure = f"cannot listen on {self.interface} any more: {error}"
         finally:
             listener.close()
+
+
+def _kernel_drops(sock: socket.socket) -> int:
+    """Return how many frames the kernel had no room for since the last call (packet(7))."""
+    try:
+        counts = sock.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
+    except OSError:
+        return 0
+    return int(struct.unpack("=II", counts)[1])
 
 
 def _listener(interface: str) -> L2ListenSocket:
