@@ -14,6 +14,8 @@
     ├── StoreError                             the store cannot do what was asked
     │   ├── StoreLockedError          exit 5   another process owns the file
     │   ├── StoreFullError                     the disk has no room
+    │   ├── StoreReadOnlyError                 the disk cannot be written
+    │   ├── StoreDamagedError         exit 3   the file is not as it was written
     │   └── SchemaTooNewError         exit 3   written by a newer Guardian
     ├── ClientError                            a remote system did not do it
     │   ├── ClientConnectionError              unreachable, or too slow
@@ -88,6 +90,16 @@ class StoreLockedError(StoreError):
 
 class StoreFullError(StoreError):
     """The disk under the store has no room; what was committed is safe."""
+
+
+class StoreReadOnlyError(StoreError):
+    """The disk under the store cannot be written; what was committed can be read."""
+
+
+class StoreDamagedError(StoreError):
+    """The store's file is not as it was written; a backup has to take its place."""
+
+    exit_code = 3
 
 
 class SchemaTooNewError(StoreError):

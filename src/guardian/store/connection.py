@@ -5,6 +5,9 @@ is committed. So the daemon holds the file; ``Store.transaction`` lets one write
 in at a time, and ``Store.read`` gives each reader a cursor of its own that is
 never blocked by the writer.
 
+A disk that is full or read-only stops the writer, not the readers; the next write tries
+again. When DuckDB gives its open file up, the store opens it anew by itself.
+
 Times are UTC ``TIMESTAMP`` in microseconds. Fetched rows hold naive ``datetime``
 objects that mean UTC.
 """
@@ -12,131 +15,78 @@ objects that mean UTC.
 from __future__ import annotations
 
 import contextlib
+import logging
+import os
 import shutil
 import threading
-from typing import TYPE_CHECKING, Any, Self
+import time
+from typing import TYPE_CHECKING
 
 import duckdb
 
-from guardian.errors import StoreError, StoreFullError, StoreLockedError
+from guardian.errors import (
+    StoreDamagedError,
+    StoreError,
+    StoreFullError,
+    StoreReadOnlyError,
+)
+from guardian.store import engine
 from guardian.store.archive import refresh_views
-from guardian.store.migrations import migrate
+from guardian.store.failures import mapped_errors
+from guardian.store.migrations import check_version, migrate
+from guardian.store.reader import Reader, Transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
-    import polars as pl
-    import pyarrow as pa
+__all__ = ["FILE_NAME", "Reader", "Store", "Transaction", "mapped_errors"]
+
+log = logging.getLogger(__name__)
 
 FILE_NAME = "guardian.duckdb"
 RESERVE_BYTES = 64 << 20
 """Free disk that new rows may not take: deleting and answering need room to be written too."""
-
-
-class Reader:
-    """A cursor with the few calls that the stages need; maps DuckDB's errors."""
-
-    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
-        self._cursor = cursor
-
-    def execute(
-        self, sql: str, parameters: Mapping[str, Any] | Sequence[Any] | None = None
-    ) -> Self:
-        """Run one statement. Parameters are ``$name`` (mapping) or ``?`` (sequence).
-
-        Raises:
-            StoreError: DuckDB refused it; the cause is chained.
-        """
-        with mapped_errors():
-            self._cursor.execute(sql, parameters)
-        return self
-
-    def rows(
-        self, sql: str, parameters: Mapping[str, Any] | Sequence[Any] | None = None
-    ) -> list[dict[str, Any]]:
-        """Return the rows of a query as dictionaries."""
-        with mapped_errors():
-            self._cursor.execute(sql, parameters)
-            names = [column[0] for column in self._cursor.description or ()]
-            return [dict(zip(names, row, strict=True)) for row in self._cursor.fetchall()]
-
-    def one(
-        self, sql: str, parameters: Mapping[str, Any] | Sequence[Any] | None = None
-    ) -> dict[str, Any] | None:
-        """Return the first row, or None."""
-        rows = self.rows(sql, parameters)
-        return rows[0] if rows else None
-
-    def value(self, sql: str, parameters: Mapping[str, Any] | Sequence[Any] | None = None) -> Any:
-        """Return the first column of the first row, or None."""
-        with mapped_errors():
-            row = self._cursor.execute(sql, parameters).fetchone()
-        return row[0] if row else None
-
-    def arrow(
-        self, sql: str, parameters: Mapping[str, Any] | Sequence[Any] | None = None
-    ) -> pa.Table:
-        """Return the rows as an Arrow table."""
-        with mapped_errors():
-            return self._cursor.execute(sql, parameters).to_arrow_table()
-
-    def polars(
-        self, sql: str, parameters: Mapping[str, Any] | Sequence[Any] | None = None
-    ) -> pl.DataFrame:
-        """Return the rows as a polars frame."""
-        with mapped_errors():
-            return self._cursor.execute(sql, parameters).pl()
-
-    @contextlib.contextmanager
-    def registered(self, name: str, table: pa.Table | pl.DataFrame) -> Iterator[None]:
-        """Make an Arrow table or polars frame queryable as ``name`` inside the block."""
-        with mapped_errors():
-            self._cursor.register(name, table)
-        try:
-            yield
-        finally:
-            with mapped_errors():
-                self._cursor.unregister(name)
-
-    def interrupt(self) -> None:
-        """Stop the statement that runs on this cursor in another thread."""
-        self._cursor.interrupt()
-
-    def close(self) -> None:
-        """Give the cursor back."""
-        self._cursor.close()
-
-
-class Transaction(Reader):
-    """A reader inside the one open write transaction."""
-
-    def many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Run one statement for each row of parameters (small tables only)."""
-        if rows:
-            with mapped_errors():
-                self._cursor.executemany(sql, rows)
+RETRY_S = 2.0
+"""A file that could not be opened for writing is tried again after so many seconds."""
+SWAP_PAUSE_S = 0.2
+"""New readers wait no longer than this for the last old one, when a new file takes its place."""
 
 
 class Store:
-    """The one open database of this process."""
+    """The one open database of this process.
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path | None) -> None:
+    ``trouble`` says why the last write failed, where the disk is the reason; None is good.
+    """
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, path: Path | None, *, read_only: bool = False
+    ) -> None:
         self._connection = connection
         self._writing = threading.Lock()
         self._gate = threading.Condition()
         self._readers = 0
         self._swapping = False
+        self._broken = False
+        self._retry_at = 0.0
+        self._inode = _inode(path)
+        self.read_only = read_only
         self.path = path
         self.reserve_bytes = RESERVE_BYTES
+        self.trouble: str | None = None
 
     @classmethod
-    def open(cls, directory: Path) -> Store:
+    def open(cls, directory: Path, *, keep_former: bool = True) -> Store:
         """Open, or create, the store in ``directory`` and bring its schema up to date.
+
+        On a disk that cannot be written an existing store is opened for reading; its first
+        write after the disk can be written again opens it for writing. ``keep_former``
+        keeps a copy of the file beside it before its schema is changed.
 
         Raises:
             StoreLockedError: another process owns it (the daemon, most likely).
             SchemaTooNewError: a newer Guardian wrote it.
+            StoreDamagedError: the file is not as it was written; it was left alone.
             StoreError: it cannot be opened; the message says why.
         """
         try:
@@ -145,33 +95,64 @@ class Store:
             msg = f"cannot make the data directory {directory}: {error.strerror}"
             raise StoreError(msg) from error
         path = directory / FILE_NAME
-        with mapped_errors(path):
-            connection = duckdb.connect(str(path), config=_SETTINGS)
-        return cls._prepared(connection, path)
+        try:
+            connection = engine.connect(path)
+        except (StoreReadOnlyError, StoreFullError) as error:
+            if not path.exists():
+                raise
+            log.warning("%s; it is opened for reading", error)
+            return cls._to_read(path, str(error))
+        return cls._prepared(connection, path, keep_former=keep_former)
 
     @classmethod
     def memory(cls) -> Store:
         """Return an empty store that lives in memory, for tests and one-off replays."""
-        return cls._prepared(duckdb.connect(":memory:", config=_SETTINGS), None)
+        return cls._prepared(duckdb.connect(":memory:", config=engine.settings(None)), None)
 
     @classmethod
-    def _prepared(cls, connection: duckdb.DuckDBPyConnection, path: Path | None) -> Store:
+    def _prepared(
+        cls, connection: duckdb.DuckDBPyConnection, path: Path | None, *, keep_former: bool = True
+    ) -> Store:
         try:
-            migrate(connection, path)
+            with mapped_errors(path):
+                migrate(connection, path, keep_former=keep_former)
+            store = cls(connection, path)
+            refresh_views(store)
         except BaseException:
             connection.close()
             raise
-        store = cls(connection, path)
-        refresh_views(store)
+        return store
+
+    @classmethod
+    def _to_read(cls, path: Path, trouble: str) -> Store:
+        connection = engine.connect(path, read_only=True)
+        try:
+            with mapped_errors(path):
+                check_version(connection)
+        except BaseException:
+            connection.close()
+            raise
+        store = cls(connection, path, read_only=True)
+        store.trouble = trouble
         return store
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Reader]:
         """Give a cursor that sees what is committed, and is not blocked by the writer."""
+        if self._broken and self._writing.acquire(timeout=1.0):
+            try:
+                self._revive()
+            finally:
+                self._writing.release()
         with self._gate:
             self._gate.wait_for(lambda: not self._swapping)
             self._readers += 1
-            reader = Reader(self._connection.cursor())
+            try:
+                with mapped_errors(self.path, self._give_up):
+                    reader = Reader(self._connection.cursor(), self._give_up)
+            except BaseException:
+                self._readers -= 1
+                raise
         try:
             yield reader
         finally:
@@ -182,56 +163,141 @@ class Store:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """Let one writer in: all of the block is committed, or none of it."""
+        """Let one writer in: all of the block is committed, or none of it.
+
+        Raises:
+            StoreReadOnlyError: the disk cannot be written; nothing was lost.
+            StoreFullError: the disk has no room; nothing was lost.
+            StoreError: DuckDB refused; the cause is chained.
+        """
         with self._writing:
-            cursor = self._connection.cursor()
             try:
-                with mapped_errors(self.path):
-                    cursor.execute("BEGIN TRANSACTION")
+                self._revive()
+                self._refuse_read_only()
+                with mapped_errors(self.path, self._give_up):
+                    cursor = self._connection.cursor()
                 try:
-                    yield Transaction(cursor)
-                    with mapped_errors(self.path):
-                        cursor.execute("COMMIT")
-                except BaseException:
-                    with contextlib.suppress(duckdb.Error):
-                        cursor.execute("ROLLBACK")
-                    raise
+                    with self._committed(cursor):
+                        yield Transaction(cursor, self._give_up)
+                finally:
+                    cursor.close()
+            except (StoreFullError, StoreReadOnlyError, StoreDamagedError) as error:
+                self.trouble = str(error)
+                raise
+            self.trouble = None
+
+    @contextlib.contextmanager
+    def _committed(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        with mapped_errors(self.path, self._give_up):
+            cursor.execute("BEGIN TRANSACTION")
+        try:
+            yield
+            with mapped_errors(self.path, self._give_up):
+                cursor.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(duckdb.Error):
+                cursor.execute("ROLLBACK")
+            raise
+
+    def _refuse_read_only(self) -> None:
+        if self.read_only:
+            msg = f"the disk is read-only ({self.path}); what was stored can be read"
+            raise StoreReadOnlyError(msg)
+
+    def _give_up(self) -> None:
+        """Note that DuckDB will do nothing more with the file as it is open now."""
+        self._broken = True
+
+    def _revive(self) -> None:
+        """Open the file anew where that is needed and may help; the writer's lock is held."""
+        if self.path is None or not (self._broken or self.read_only):
+            return
+        writable = os.access(self.path.parent, os.W_OK)
+        if time.monotonic() < self._retry_at or (self.read_only and not writable):
+            return
+        self._retry_at = time.monotonic() + RETRY_S
+        with self._alone(5.0) as alone:
+            if not alone:
+                return
+            with contextlib.suppress(duckdb.Error):
+                self._connection.close()
+            try:
+                self._connection = engine.connect(self.path)
+                self.read_only = False
+                log.warning("the store is open for writing again")
+            except (StoreFullError, StoreReadOnlyError) as error:
+                self._connection = engine.connect(self.path, read_only=True)
+                self.read_only = True
+                self.trouble = str(error)
+                log.warning("%s; it is opened for reading", error)
+            self._broken = False
+            self._inode = _inode(self.path)
+
+    @contextlib.contextmanager
+    def _alone(self, patience_s: float) -> Iterator[bool]:
+        """Keep new readers out for a moment; True when the old ones have gone."""
+        with self._gate:
+            self._swapping = True
+            try:
+                yield self._gate.wait_for(lambda: self._readers == 0, patience_s)
             finally:
-                cursor.close()
+                self._swapping = False
+                self._gate.notify_all()
 
     def require_room(self) -> None:
         """Refuse to take more in while less than ``reserve_bytes`` of disk are free.
 
+        The write-ahead log counts twice: folding it into the file needs its room again.
+
         Raises:
             StoreFullError: the disk is nearly full.
         """
-        if self.path is None:
+        if self.path is None or self.read_only:
             return
         free = shutil.disk_usage(self.path.parent).free
+        pending = self._log_bytes()
+        if free < self.reserve_bytes + pending and pending > self.reserve_bytes // 4:
+            self.checkpoint()
+            free = shutil.disk_usage(self.path.parent).free
         if free < self.reserve_bytes:
-            msg = (
+            self.trouble = (
                 f"the disk is full ({free / 1e6:.0f} MB free at {self.path.parent}): nothing more "
                 "is taken in until there is room; what was stored is safe"
             )
-            raise StoreFullError(msg)
+            raise StoreFullError(self.trouble)
+
+    def _log_bytes(self) -> int:
+        assert self.path is not None
+        try:
+            return self.path.with_name(self.path.name + ".wal").stat().st_size
+        except OSError:
+            return 0
 
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the file."""
-        with self._writing, mapped_errors(self.path):
-            self._connection.cursor().execute("CHECKPOINT")
+        with self._writing:
+            self._revive()
+            if not self.read_only:
+                with mapped_errors(self.path, self._give_up):
+                    self._connection.cursor().execute("CHECKPOINT")
+
+    def replaced(self) -> bool:
+        """Return whether another file stands where this store's file was, or none at all."""
+        return self.path is not None and _inode(self.path) != self._inode
 
     def rewrite(self, *, patience_s: float = 30.0) -> bool:
         """Write the file anew without its holes, so that the disk gets the room back.
 
-        Readers go on while the copy is made and wait only while it takes the old one's
-        place. Returns False, with nothing changed, when readers did not pause within
-        ``patience_s`` seconds.
+        Readers go on while the copy is made; new ones wait for a fraction of a second while
+        it takes the old one's place. Returns False, with nothing changed, when readers left
+        no such moment within ``patience_s`` seconds.
 
         Raises:
             StoreError: the copy could not be made; nothing was changed.
         """
-        if self.path is None:
+        if self.path is None or self.read_only:
             return False
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         copy = self.path.with_name(f".{FILE_NAME}.rewrite")
         with self._writing:
             copy.unlink(missing_ok=True)
@@ -244,7 +310,7 @@ class Store:
     def _copy_to(self, copy: Path) -> None:
         cursor = self._connection.cursor()
         target = str(copy).replace("'", "''")
-        with mapped_errors(copy):
+        with mapped_errors(copy, self._give_up):
             name = cursor.execute("SELECT current_database()").fetchall()[0][0]
             cursor.execute(f"ATTACH '{target}' AS rewritten")
             try:
@@ -255,19 +321,21 @@ class Store:
 
     def _take_place(self, copy: Path, patience_s: float) -> bool:
         assert self.path is not None
-        with self._gate:
-            self._swapping = True
-            try:
-                if not self._gate.wait_for(lambda: self._readers == 0, patience_s):
-                    return False
-                with mapped_errors(self.path):
-                    self._connection.close()
-                    copy.replace(self.path)
-                    self._connection = duckdb.connect(str(self.path), config=_SETTINGS)
-                return True
-            finally:
-                self._swapping = False
-                self._gate.notify_all()
+        until = time.monotonic() + patience_s
+        while True:
+            with self._alone(min(SWAP_PAUSE_S, patience_s)) as alone:
+                if alone:
+                    with mapped_errors(self.path):
+                        self._connection.close()
+                        copy.replace(self.path)
+                    self._broken = True  # until the new file is open
+                    self._connection = engine.connect(self.path)
+                    self._broken = False
+                    self._inode = _inode(self.path)
+                    return True
+            if time.monotonic() > until:
+                return False
+            time.sleep(SWAP_PAUSE_S)
 
     def close(self) -> None:
         """Close the file. Safe to call twice."""
@@ -275,31 +343,8 @@ class Store:
             self._connection.close()
 
 
-_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
-    # A large threshold keeps checkpoints out of the ingest path (docs/performance.md).
-    "checkpoint_threshold": "1GB",
-    "preserve_insertion_order": False,
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": True,
-    # Nothing leaves the house, not even by way of a query.
-    "allow_community_extensions": False,
-}
-
-
-@contextlib.contextmanager
-def mapped_errors(path: Path | None = None) -> Iterator[None]:
-    """Map DuckDB's errors to Guardian's at the border of the store."""
+def _inode(path: Path | None) -> int | None:
     try:
-        yield
-    except duckdb.Error as error:
-        text = str(error).strip()
-        first = text.splitlines()[0] if text else type(error).__name__
-        where = f" ({path})" if path else ""
-        if "lock" in text and isinstance(error, duckdb.IOException):
-            msg = f"another process owns the store{where}; is the daemon running?"
-            raise StoreLockedError(msg) from error
-        if "No space left" in text or "not enough space" in text.lower():
-            msg = f"the disk is full{where}; what was stored is safe"
-            raise StoreFullError(msg) from error
-        msg = f"{first}{where}"
-        raise StoreError(msg) from error
+        return None if path is None else path.stat().st_ino
+    except OSError:
+        return None

@@ -14,18 +14,24 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from guardian.errors import SchemaTooNewError, StoreError
+from guardian.errors import SchemaTooNewError, StoreError, StoreFullError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
 
 _FOLDER = Path(__file__).parent / "migrations"
 
 
-def migrate(connection: duckdb.DuckDBPyConnection, path: Path | None) -> None:
+def migrate(
+    connection: duckdb.DuckDBPyConnection, path: Path | None, *, keep_former: bool = True
+) -> None:
     """Apply the migrations that this store has not had.
 
+    ``keep_former`` copies the file of an existing store beside it before the first.
+
     Raises:
+        StoreFullError: there is no room for that copy; the store is as it was.
         SchemaTooNewError: it has had one that this Guardian does not know.
         StoreError: a migration failed; the store is as it was.
     """
@@ -36,20 +42,59 @@ def migrate(connection: duckdb.DuckDBPyConnection, path: Path | None) -> None:
         "(version INTEGER PRIMARY KEY, name VARCHAR, applied_at TIMESTAMP)"
     )
     done = {row[0] for row in cursor.execute("SELECT version FROM schema_migration").fetchall()}
-    unknown = max(done - files.keys(), default=None)
-    if unknown is not None:
-        msg = (
-            f"the store has schema {unknown}, this Guardian knows up to {max(files)}; "
-            "run the newer Guardian, or restore an older backup"
-        )
-        raise SchemaTooNewError(msg)
+    _refuse_newer(done, files.keys())
     missing = sorted(files.keys() - done)
-    if missing and done and path:
+    if missing and done and path and keep_former:
         connection.execute("CHECKPOINT")
-        shutil.copy2(path, path.with_name(f"{path.name}.before-{missing[0]:04d}"))
+        _keep(path, path.with_name(f"{path.name}.before-{missing[0]:04d}"))
     for version in missing:
         _apply(cursor, version, files[version])
     cursor.close()
+
+
+def check_version(connection: duckdb.DuckDBPyConnection) -> None:
+    """Refuse to read a store whose schema is not today's.
+
+    Raises:
+        SchemaTooNewError: a newer Guardian wrote it.
+        StoreError: it is older, and cannot be changed where it is.
+    """
+    rows = connection.execute("SELECT version FROM schema_migration").fetchall()
+    done = {row[0] for row in rows}
+    _refuse_newer(done, known_versions())
+    if known_versions() - done:
+        msg = "the store's schema is older than this Guardian and its disk cannot be written"
+        raise StoreError(msg)
+
+
+def _refuse_newer(done: AbstractSet[int], known: AbstractSet[int]) -> None:
+    unknown = max(done - known, default=None)
+    if unknown is not None:
+        msg = (
+            f"the store has schema {unknown}, this Guardian knows up to {max(known)}; "
+            "run the newer Guardian, or restore an older backup"
+        )
+        raise SchemaTooNewError(msg)
+
+
+def _keep(path: Path, copy: Path) -> None:
+    """Copy the file beside itself, whole or not at all, where there is room for it."""
+    need = path.stat().st_size
+    free = shutil.disk_usage(path.parent).free
+    if free < need:
+        msg = (
+            f"the store's schema must be brought up to date, and the copy that is kept before "
+            f"needs {need / 1e6:,.0f} MB; {free / 1e6:,.0f} MB are free at {path.parent}"
+        )
+        raise StoreFullError(msg)
+    partial = copy.with_name(copy.name + ".part")
+    try:
+        shutil.copy2(path, partial)
+        partial.replace(copy)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        msg = f"the store could not be copied before its schema changes: {error.strerror}"
+        raise StoreError(msg) from error
 
 
 def _files() -> Iterator[tuple[int, Path]]:

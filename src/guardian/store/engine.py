@@ -1,0 +1,111 @@
+"""Open the file with DuckDB: settings, memory, and a write-ahead log that was torn.
+
+Each entry of DuckDB's write-ahead log has a checksum. When power or disk failed while
+one was written, DuckDB refuses the whole log. Everything before that entry was committed
+and is whole, so the log is kept aside and cut there; batches after it were never known to
+their source as read and are read again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from guardian.store.failures import explained, mapped_errors
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+Setting = str | bool | int | float | list[str]
+
+DAMAGED = ".damaged-"
+"""Part of the name of a write-ahead log that was kept aside."""
+_TORN = re.compile(r"Failure while replaying WAL.*?(?:byte position|position) (\d+)", re.DOTALL)
+_MENDINGS = 3
+"""A log that is still refused after so many cuts is beyond this."""
+
+SETTINGS: dict[str, Setting] = {
+    # A large threshold keeps checkpoints out of the ingest path (docs/performance.md).
+    "checkpoint_threshold": "1GB",
+    "preserve_insertion_order": False,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": True,
+    # Nothing leaves the house, not even by way of a query.
+    "allow_community_extensions": False,
+}
+
+MEMORY_SHARE = 0.25
+MEMORY_LEAST, MEMORY_MOST = 512 << 20, 4 << 30
+"""DuckDB's own memory: a quarter of the machine's, within these bounds, in bytes. What does
+not fit goes to the disk; half of 2 GB is left to Python, Suricata and the model."""
+SPILL_BYTES = 8 << 30
+"""What queries may put on the disk for a while, at most; a tenth of the free room if less."""
+
+
+def settings(path: Path | None) -> dict[str, Setting]:
+    """Return DuckDB's settings for a store at ``path`` (None: in memory)."""
+    found = {**SETTINGS, "memory_limit": f"{memory_bytes() >> 20}MiB"}
+    if path is not None:
+        free = shutil.disk_usage(path.parent).free
+        spill = min(SPILL_BYTES, max(free // 10, 64 << 20))
+        found["max_temp_directory_size"] = f"{spill >> 20}MiB"
+    return found
+
+
+def memory_bytes() -> int:
+    """Return how much memory DuckDB may take on this machine."""
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(max(int(whole * MEMORY_SHARE), MEMORY_LEAST), MEMORY_MOST)
+
+
+def connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+    """Open the file, cutting a torn end off its write-ahead log.
+
+    Raises:
+        StoreLockedError: another process owns it.
+        StoreDamagedError: it is damaged beyond the end of the log; nothing was changed.
+        StoreFullError: there is no room to open it.
+        StoreError: it cannot be opened; the message says why.
+    """
+    for _ in range(_MENDINGS):
+        try:
+            return duckdb.connect(str(path), read_only=read_only, config=settings(path))
+        except duckdb.Error as error:
+            torn = _TORN.search(str(error))
+            if torn is None or read_only:
+                raise explained(error, path) from error
+            _cut(path, int(torn[1]))
+    with mapped_errors(path):
+        return duckdb.connect(str(path), read_only=read_only, config=settings(path))
+
+
+def _cut(path: Path, position: int) -> None:
+    """Keep the damaged log aside and leave only what is whole of it."""
+    whole = path.with_name(path.name + ".wal")
+    number = 1
+    while (aside := path.with_name(f"{whole.name}{DAMAGED}{number}")).exists():
+        number += 1
+    size = whole.stat().st_size
+    shutil.copy2(whole, aside)
+    with whole.open("r+b") as file:
+        file.truncate(position)
+        os.fsync(file.fileno())
+    log.warning(
+        "the write-ahead log was torn at byte %d of %d: what was committed before is kept, the "
+        "damaged log is %s, and what came after is read again from its source",
+        position,
+        size,
+        aside,
+    )
+
+
+def damaged_logs(directory: Path) -> list[Path]:
+    """Return the damaged logs that were kept aside; a person may delete them."""
+    return sorted(directory.glob(f"*{DAMAGED}*"))

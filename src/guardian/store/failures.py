@@ -1,0 +1,81 @@
+"""Map DuckDB's errors to Guardian's, one clear line each, at the border of the store."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from guardian.errors import (
+    StoreDamagedError,
+    StoreError,
+    StoreFullError,
+    StoreLockedError,
+    StoreReadOnlyError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+_FULL = re.compile(
+    r"no space left|not enough space|disk quota|max_temp_directory_size", re.IGNORECASE
+)
+_READ_ONLY = re.compile(
+    r"read-only file system|read-only mode|read-only transaction|attached in read-only|"
+    r"opened in read-only",
+    re.IGNORECASE,
+)
+_DAMAGED = re.compile(
+    r"corrupt|could not read enough bytes|not a valid duckdb|checksum|unexpected end of file|"
+    r"serialization error|failed to deserialize",
+    re.IGNORECASE,
+)
+
+
+@contextlib.contextmanager
+def mapped_errors(
+    path: Path | None = None, fatal: Callable[[], None] = lambda: None
+) -> Iterator[None]:
+    """Turn an error of DuckDB into one of Guardian's.
+
+    ``fatal`` is called when the open database can do nothing more and has to be opened
+    anew: DuckDB says so after a failed checkpoint, and keeps saying so.
+
+    Raises:
+        StoreLockedError: another process owns the file.
+        StoreFullError: the disk has no room; what was committed is safe.
+        StoreDamagedError: the file is not as it was written.
+        StoreError: anything else; the cause is chained.
+    """
+    try:
+        yield
+    except duckdb.Error as error:
+        if isinstance(error, duckdb.FatalException):
+            fatal()
+        raise explained(error, path) from error
+
+
+def explained(error: duckdb.Error, path: Path | None) -> StoreError:
+    """Return Guardian's error for one of DuckDB's."""
+    text = str(error).strip()
+    first = text.splitlines()[0] if text else type(error).__name__
+    where = f" ({path})" if path else ""
+    if "lock" in text and isinstance(error, duckdb.IOException):
+        return StoreLockedError(f"another process owns the store{where}; is the daemon running?")
+    if _FULL.search(text):
+        return StoreFullError(f"the disk is full{where}; what was stored is safe")
+    if _READ_ONLY.search(text):
+        return StoreReadOnlyError(f"the disk is read-only{where}; what was stored can be read")
+    if _DAMAGED.search(text) and isinstance(
+        error, duckdb.IOException | duckdb.FatalException | duckdb.SerializationException
+    ):
+        return StoreDamagedError(
+            f"the store is damaged{where}: {first[:200]}. Nothing was changed. Put the last "
+            "backup in place: guardian restore FILE --force"
+        )
+    if isinstance(error, duckdb.FatalException):
+        return StoreError(f"the store has to be opened anew{where}: {first[:200]}")
+    return StoreError(f"{first}{where}")
