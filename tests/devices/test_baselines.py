@@ -7,6 +7,8 @@ from guardian.detect.devices import update
 from guardian.store import baselines, devices, rollup
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .conftest import House
 
 CAMERA, PHONE = "ec:71:db:00:00:01", "a4:4c:c8:00:00:02"
@@ -15,58 +17,124 @@ HOUR = 60
 
 
 def live(
-    house: House, mac: str, ip: str, hours: range, up: int, dest: str = "198.51.100.7"
+    house: House, mac: str, ip: str, hours: Iterable[int], up: int, dest: str = "198.51.100.7"
 ) -> None:
-    house.put(
-        "flow",
-        [
-            {
-                "src_ip": ip,
-                "src_mac": mac,
-                "dest_ip": dest,
-                "minute": hour * HOUR,
-                "bytes_toserver": up,
-            }
-            for hour in hours
-        ],
-    )
-    update(house.store)
+    rows = [
+        {"src_ip": ip, "src_mac": mac, "dest_ip": dest, "minute": hour * HOUR, "proto": "TCP",
+         "dest_port": 443, "bytes_toserver": up}
+        for hour in hours
+    ]  # fmt: skip
+    house.put("flow", rows)
+    house.annotate()
+    update(house.store, now=T0)
     rollup.update(house.store)
 
 
-def read(house: House, after: timedelta) -> dict[str, baselines.Baseline]:
+def read(house: House, mac: str = CAMERA) -> dict[str, baselines.Baseline]:
+    with house.store.transaction() as tx:
+        baselines.rebuild(tx, offset_s=0)
     with house.store.read() as reader:
-        macs = {each.id: each.mac or "" for each in devices.devices(reader)}
-        return {macs[each.device_id]: each for each in baselines.baselines(reader, now=T0 + after)}
+        ids = {each.mac: each.id for each in devices.devices(reader)}
+        return {each.metric: each for each in baselines.baselines(reader, device_id=ids[mac])}
 
 
 def test_a_week_is_learned(house: House) -> None:
-    live(house, CAMERA, "192.168.1.22", range(10), 1000)
-    early = read(house, timedelta(hours=11))[CAMERA]
-    assert early.learning
-    assert early.until == T0 + timedelta(days=7)
-    assert (early.active_hours, early.median_bytes_up, early.spread_bytes_up) == (10, 1000, 0)
+    live(house, CAMERA, "192.168.1.22", range(11), 1000)
+    early = read(house)["bytes_up"]
+    assert (early.learned, early.since, early.until) == (False, T0, T0 + timedelta(days=7))
+    assert (early.expected, early.samples, early.unit) == (1000, 10, "bytes/h")
     assert early.drift is None
-    assert not read(house, timedelta(days=8))[CAMERA].learning
+    live(house, CAMERA, "192.168.1.22", range(11, 7 * 24 + 2), 1000)
+    assert read(house)["bytes_up"].learned
 
 
-def test_drift_and_new_destinations_of_the_last_week(house: House) -> None:
-    live(house, CAMERA, "192.168.1.22", range(0, 14 * 24, 3), 1000)
-    live(house, CAMERA, "192.168.1.22", range(14 * 24, 21 * 24, 3), 4000, dest="198.51.100.9")
-    seen = read(house, timedelta(days=21))[CAMERA]
-    assert not seen.learning
-    assert (seen.destinations, seen.new_destinations) == (2, 1)
-    assert seen.drift == 4.0
-    assert seen.busiest_bytes_up == 4000
+def test_a_steady_gadget_still_has_some_spread(house: House) -> None:
+    live(house, CAMERA, "192.168.1.22", range(24 * 8), 10_000_000)
+    usual = read(house)
+    assert usual["bytes_up"].spread == 1_000_000
+    assert usual["flows"].spread == baselines.FLOORS["flows"]
 
 
-def test_a_merged_device_counts_for_the_other(house: House) -> None:
+def test_one_odd_night_is_not_usual_but_a_new_habit_becomes_it(house: House) -> None:
+    odd = range(20 * 24, 20 * 24 + 8)
+    live(house, CAMERA, "192.168.1.22", (n for n in range(28 * 24) if n not in odd), 100_000)
+    live(house, CAMERA, "192.168.1.22", odd, 50_000_000)
+    usual = read(house)["bytes_up"]
+    assert (usual.expected, usual.busiest) == (100_000, 50_000_000)
+    live(house, CAMERA, "192.168.1.22", range(28 * 24, 28 * 24 + 15 * 24), 400_000)
+    usual = read(house)["bytes_up"]
+    assert usual.expected == 400_000
+    assert usual.drift == 4.0
+
+
+def test_what_stays_at_home_does_not_count(house: House) -> None:
+    live(house, CAMERA, "192.168.1.22", range(30), 1000)
+    live(house, CAMERA, "192.168.1.22", range(30), 9_000_000, dest="192.168.1.9")
+    assert read(house)["bytes_up"].expected == 1000
+
+
+def test_new_destinations_a_day(house: House) -> None:
+    live(house, CAMERA, "192.168.1.22", range(24 * 9), 1000)
+    live(house, CAMERA, "192.168.1.22", [24 * 8], 1000, dest="198.51.100.9")
+    usual = read(house)["new_destinations"]
+    assert (usual.expected, usual.busiest, usual.unit) == (0, 1, "destinations/day")
+
+
+def test_evenings_and_nights_are_told_apart(house: House) -> None:
+    evenings = [day * 24 + hour for day in range(10) for hour in (0, 1, 2)]  # 18 to 21 h
+    live(house, CAMERA, "192.168.1.22", evenings, 200_000)
+    live(house, PHONE, "192.168.1.33", range(24 * 10 + 1), 10)
+    read(house)
+    rows = house.rows(
+        "SELECT hour, round(max(active_share), 1) AS share FROM v_baseline_hour JOIN device "
+        f"USING (device_id) WHERE mac = '{CAMERA}' AND metric = 'bytes_up' AND NOT weekend "
+        "AND hour IS NOT NULL GROUP BY hour ORDER BY hour"
+    )
+    assert [(row["hour"], row["share"]) for row in rows] == [
+        (17, 0.3), (18, 0.7), (19, 1.0), (20, 0.7), (21, 0.3)
+    ]  # fmt: skip
+
+
+def test_the_house_clock_decides_the_hour(house: House) -> None:
+    live(house, CAMERA, "192.168.1.22", range(0, 24 * 8, 24), 1000)
+    with house.store.transaction() as tx:
+        baselines.rebuild(tx, offset_s=3600)
+    hours = house.rows(
+        "SELECT DISTINCT hour FROM v_baseline_hour WHERE hour IS NOT NULL ORDER BY 1"
+    )
+    assert [row["hour"] for row in hours] == [18, 19, 20]
+
+
+def test_a_merged_device_counts_for_the_other_and_can_part_again(house: House) -> None:
     live(house, CAMERA, "192.168.1.22", range(3), 1000)
     live(house, PHONE, "192.168.1.33", range(4, 8), 500)
     devices.merge(house.store, "192.168.1.33", "192.168.1.22")
-    both = read(house, timedelta(days=1))
-    assert {mac: each.active_hours for mac, each in both.items()} == {CAMERA: 7}
+    assert read(house)["bytes_up"].samples == 6
+    with house.store.read() as reader:
+        (gone,) = [each for each in devices.devices(reader, merged=True) if each.mac == PHONE]
+    devices.unmerge(house.store, gone.id)
+    assert (read(house)["bytes_up"].samples, read(house, PHONE)["bytes_up"].samples) == (3, 3)
 
 
-def test_who_sent_nothing_has_none(house: House) -> None:
-    assert read(house, timedelta(days=1)) == {}
+def test_the_day_of_a_device_with_its_band(house: House) -> None:
+    live(house, CAMERA, "192.168.1.22", range(24 * 9), 200_000)
+    read(house)
+    until = T0 + timedelta(days=9)
+    with house.store.read() as reader:
+        (device,) = devices.devices(reader)
+        hours = baselines.day(
+            reader, device.id, since=until - timedelta(days=1), until=until, offset_s=0
+        )
+    assert len(hours) == 24
+    assert {(row["up"], row["low"], row["high"]) for row in hours} == {(200_000, 50_000, 350_000)}
+
+
+def test_the_update_keeps_them_fresh(house: House) -> None:
+    live(house, CAMERA, "192.168.1.22", range(5), 1000)
+    update(house.store, now=T0 + timedelta(hours=6))
+    assert house.rows("SELECT count(*) AS n FROM v_baseline")[0]["n"] > 0
+
+
+def test_a_store_without_rollups_has_none(house: House) -> None:
+    with house.store.transaction() as tx:
+        assert baselines.rebuild(tx, offset_s=0) == 0

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 SETTABLE = ("name", "kind", "owner", "room", "segment", "model", "vendor")
 """What a person may say of a device."""
 
+BASELINE_MARK = "devices.usual"
+"""The watermark of the baselines; without it they are worked out anew."""
+
 TEXT_LIMIT = 80
 """Characters of anything a person sets."""
 
@@ -169,6 +172,8 @@ def _point(tx: Transaction, device_id: str, into: str | None, reason: str | None
         "UPDATE device SET merged_into = ?, reasons = ? WHERE device_id = ?",
         [into, json.dumps(reasons), device_id],
     )
+    # Two are one, or one is two: what is usual for them is another matter now.
+    tx.execute("DELETE FROM detector_mark WHERE detector = ?", [BASELINE_MARK])
 
 
 # Addresses of everything that was merged into a device are its own; those held now come first.

@@ -13,7 +13,7 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from guardian.detect.devices import coverage
+from guardian.detect.devices import coverage, usual
 from guardian.detect.devices.identity import Interval, Known, Register, settle
 from guardian.detect.devices.merging import propose
 from guardian.detect.devices.naming import Identity, identify
@@ -35,11 +35,12 @@ MARK = "devices"
 def update(store: Store, settings: Settings | None = None, now: datetime | None = None) -> int:
     """Read the rows that are new and return how many devices were new or changed.
 
-    What explains their flows is brought up to date too.
+    What explains their flows and what is usual for them is brought up to date too.
     """
     settings = settings or Settings()
     changed = _identify(store, settings, now or utc_now())
     coverage.update(store, settings, now or utc_now())
+    usual.update(store, now or utc_now())
     return changed
 
 

@@ -180,14 +180,14 @@ CREATE TABLE baseline (
     made_at   TIMESTAMP NOT NULL
 );
 CREATE VIEW v_baseline_hour AS
-SELECT coalesce(r.root, b.device_id) AS device_id, metric,
+SELECT b.device_id, metric,
        CASE metric WHEN 'bytes_up' THEN 'bytes/h' WHEN 'bytes_down' THEN 'bytes/h'
                    WHEN 'flows' THEN 'flows/h' WHEN 'destinations' THEN 'destinations/h'
                    ELSE 'destinations/day' END AS unit,
        weekend, hour, made_at >= since + INTERVAL 7 DAYS AND samples >= 3 AS learned,
        expected, spread, busiest, samples, active_share, drift, since,
        since + INTERVAL 7 DAYS AS until, made_at
-FROM baseline b LEFT JOIN v_device_root r ON r.device_id = b.device_id;
+FROM baseline b JOIN device d ON d.device_id = b.device_id AND d.merged_into IS NULL;
 -- One row a device and metric: bytes_up, bytes_down, flows, destinations (each of an hour in which
 -- it spoke) and new_destinations (of a day). learned: a week has passed; before, hold nothing
 -- against it.
