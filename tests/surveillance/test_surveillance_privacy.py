@@ -64,7 +64,7 @@ def test_ledger(month: Store) -> None:
     assert (row["device"], row["company"], row["class"]) == ("Samsung TV", "Samsung", "acr")
     # A visit is a flow and a hello: it counts once.
     assert row["contacts"] == 7 * 5 * 2
-    assert row["bytes_up"] == row["contacts"] * 2000
+    assert row["bytes_up"] == row["contacts"] * 2700  # what it said, and the handshake
     assert row["weeks"] == [700, 700, 700, 70]
     assert row["trend"] == "less"
     assert row["night_share"] == 0

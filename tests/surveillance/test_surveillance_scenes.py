@@ -2,27 +2,102 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.l2 import Ether
+from scapy.packet import Raw
 
-from guardian import detect, resources
+from guardian import config, detect, resources
+from guardian.app.replay import replay
 from guardian.detect.rules import load_rules
 from guardian.intel import fingerprints
-from guardian.lab import surveillance
+from guardian.lab import frames, surveillance
 from guardian.lab.scene_rows import Scene
-from guardian.lab.scenes_surveillance import JUDGED, SCENES, Told
 from guardian.store import Store
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-@pytest.mark.parametrize("told", SCENES, ids=lambda told: told.name)
-def test_scene(told: Told) -> None:
-    classes, detectors = surveillance.play(told, seed=11)
-    assert classes & set(JUDGED) == told.truth
-    assert classes <= told.truth | {"c2_beacon", "new_device", "new_destination"}
-    for field, detector in surveillance.DETECTORS.items():
-        truth = getattr(told, field)
-        assert truth is None or truth == (detector in detectors), detector
+DOC = Path(__file__).parents[2] / "docs" / "surveillance.md"
+
+
+def test_scenes_as_rows() -> None:
+    result = surveillance.run(seeds=[11])
+    assert result["wrong"] == []
+    assert result["errors"] == 0
+
+
+@pytest.mark.skipif(shutil.which("suricata") is None, reason="needs Suricata")
+def test_scenes_as_captures(tmp_path: Path) -> None:
+    """The scenes as one capture, through Suricata and Guardian, give the documented table."""
+    settings = config.Config(data=tmp_path, detect=surveillance.only_surveillance())
+
+    def play(path: Path, store: Store) -> None:
+        assert [each.error for each in replay(store, settings, [path]).inputs] == [None]
+
+    result = surveillance.captures(play, seeds=[0])
+    assert result["wrong"] == []
+    assert result["errors"] == 0
+    line = r"^\| `?([\w. ]+?)`? \| (\d+ \| \d+ \| \d+ \| \d+) \|$"
+    told = dict(re.findall(line, DOC.read_text(), re.MULTILINE))
+    for name, row in result["table"].items():
+        three_seeds = " | ".join(
+            str(3 * row[key]) for key in ("shown", "detected", "not_shown", "falsely")
+        )
+        assert told.get(name) == three_seeds, name
+
+
+def test_the_same_seed_gives_the_same_capture(tmp_path: Path) -> None:
+    one, other = tmp_path / "a" / "x.pcap", tmp_path / "b" / "x.pcap"
+    few = surveillance.SCENES[9:12]
+    for path in (one, other):
+        surveillance.write(path, 5, scenes=few)
+    assert one.read_bytes() == other.read_bytes()
+
+
+ADDRESS = st.tuples(*[st.integers(1, 254)] * 4).map(lambda four: ".".join(map(str, four)))
+
+
+@given(
+    src=ADDRESS, dest=ADDRESS, sport=st.integers(1, 65535), dport=st.integers(1, 65535),
+    flags=st.sampled_from(["S", "SA", "A", "PA", "FA", "R"]), seq=st.integers(0, 2**32 - 1),
+    data=st.binary(max_size=80), ident=st.integers(0, 65535),
+)  # fmt: skip
+def test_frames_are_those_of_scapy(
+    src: str, dest: str, sport: int, dport: int, flags: str, seq: int, data: bytes, ident: int
+) -> None:
+    macs = ("02:00:00:00:00:01", "02:00:00:00:00:02")
+    ends = frames.Ends(
+        src_mac=macs[0], dest_mac=macs[1], src=src, dest=dest, sport=sport, dport=dport
+    )
+    head = Ether(src=macs[0], dst=macs[1]) / IP(src=src, dst=dest, id=ident, flags="DF", ttl=64)
+    options: Sequence[Any] = (
+        [("MSS", 1460), ("NOP", None), ("SAckOK", b""), ("NOP", None), ("WScale", 7)]
+        if "S" in flags
+        else []
+    )
+    ack = 7 if "A" in flags else 0
+    segment = TCP(
+        sport=sport, dport=dport, flags=flags, seq=seq, ack=ack, window=64240, options=options
+    )
+    mine = frames.tcp(ends, flags, seq=seq, ack=ack, data=data, ident=ident)
+    theirs = bytes(head / segment / Raw(data))
+    assert Ether(mine)[IP].chksum == Ether(theirs)[IP].chksum
+    assert Ether(mine)[TCP].payload == Ether(theirs)[TCP].payload
+    checked = Ether(mine)
+    was = checked[TCP].chksum
+    del checked[TCP].chksum
+    assert Ether(bytes(checked))[TCP].chksum == was
+    datagram = bytes(head / UDP(sport=sport, dport=dport) / Raw(data))
+    assert frames.udp(ends, data, ident=ident) == datagram
 
 
 def findings(scene: Scene, *, times: int = 1) -> list[dict[str, object]]:

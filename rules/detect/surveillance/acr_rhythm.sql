@@ -4,9 +4,10 @@
 -- class: acr
 -- level: low
 -- tags: []
--- description: A TV, or a device of unknown kind, sends a little more than it gets, in messages of one size, every 15 or every 60 seconds for as long as it is on. That is consistent with a set that reports what is on its screen; by rhythm alone it is possible, no more.
+-- description: A TV sends a little more than it gets, in messages of one size, every 15 or every 60 seconds for as long as it is on. That is consistent with a set that reports what is on its screen; by rhythm alone it is possible, no more. Of a device of unknown kind it is said only when its reports were seen to end with everything else it does, as when a set is switched off.
 -- falsepositives:
 --   - A status report of an app or of the set itself that is sent as often.
+--   - A battery-driven gadget that reports every minute while it is awake.
 -- references: ["https://arxiv.org/abs/2409.06203"]
 -- reads: [flow]
 -- window_s: 86400
@@ -19,7 +20,15 @@
 --   max_up_bytes: {default: 65536, unit: bytes, reason: "more is pictures, not fingerprints of them"}
 --   max_size_spread: {default: 0.25, unit: share, reason: "median absolute deviation of the sizes: fingerprints of equal spans are equally long"}
 --   min_coverage: {default: 0.6, unit: share, reason: "of the minutes in which it reported at all, the reports must fill so many"}
---   kinds: {default: [tv, unknown], unit: device kinds, reason: "what has a screen, and what nobody could name"}
+--   handshake_up: {default: 1000, unit: bytes, reason: "what opening and closing TLS costs the caller: hello, acknowledgements, headers"}
+--   handshake_down: {default: 4500, unit: bytes, reason: "what it costs the server: hello and a certificate chain"}
+--   kinds: {default: [tv], unit: device kinds, reason: "what has a screen"}
+--   maybe_kinds: {default: [unknown], unit: device kinds, reason: "what may have one: then its reports must end with its power"}
+--   off_s: {default: 900, unit: s, reason: "a quarter of an hour without a report: the sitting is over"}
+--   off_grace_s: {default: 120, unit: s, reason: "reports stop at most two minutes after the set is switched off"}
+--   off_share: {default: 0.1, unit: share, reason: "of the bytes of the half hour before, so little is left in the half hour after: standby"}
+--   off_min: {default: 3, unit: other calls, reason: "in the half hour before; of a set that did nothing else, nothing can be told"}
+--   max_on_h: {default: 20, unit: hours, reason: "no screen is on for longer in a day; what goes on is no report of a screen"}
 --   other_ports: {default: [22, 53, 67, 68, 123, 137, 138, 161, 514, 546, 547, 853, 1194, 1883, 1900, 3478, 3702, 5060, 5353, 5355, 8883, 41641, 51820], unit: ports, reason: "time, names, logs, calls, tunnels and the keep-alives of gadgets are periodic by design"}
 WITH spoken AS (
     SELECT source_id, flow_id, lower(sni) AS name FROM tls WHERE ts BETWEEN $since AND $until AND sni LIKE '%.%'
@@ -35,35 +44,61 @@ device_kind AS (
 ),
 call AS (
     SELECT f.src_ip, coalesce(o.name, n.name, f.dest_ip) AS dest, f.dest_ip, f.ts, f.bytes_toserver AS up, f.bytes_toclient AS down,
-           f.id, coalesce(k.kind, 'unknown') AS kind
+           f.id, coalesce(k.kind, 'unknown') AS kind, coalesce(f.app_proto, '') = 'tls' OR o.name IS NOT NULL AS tls
     FROM v_flow f LEFT JOIN own o USING (source_id, flow_id) LEFT JOIN v_address_name n ON n.ip = f.dest_ip
     LEFT JOIN device_kind k ON k.ip = f.src_ip
     WHERE f.ts BETWEEN $since AND $until AND f.direction IN ('outbound', 'external') AND NOT f.failed
       AND f.proto IN ('TCP', 'UDP') AND NOT list_contains($other_ports, f.dest_port)
-      AND list_contains($kinds, coalesce(k.kind, 'unknown'))
+      AND (list_contains($kinds, coalesce(k.kind, 'unknown')) OR list_contains($maybe_kinds, coalesce(k.kind, 'unknown')))
 ),
 -- Names that the catalogue knows are told by their name, with their rhythm; a resolver or a hub is no TV.
 unknown_call AS (
-    SELECT *, epoch(ts - lag(ts) OVER (PARTITION BY src_ip, dest ORDER BY ts)) AS gap_s
+    SELECT *, greatest(up - (CASE WHEN tls THEN $handshake_up ELSE 0 END), 0) AS said,
+           greatest(down - (CASE WHEN tls THEN $handshake_down ELSE 0 END), 0) AS heard,
+           epoch(ts - lag(ts) OVER (PARTITION BY src_ip, dest ORDER BY ts)) AS gap_s
     FROM call ANTI JOIN name_hit h ON h.name = call.dest
 ),
 pair AS (
     SELECT src_ip, dest, any_value(kind) AS kind, count(*) AS reports, median(gap_s) AS period_s,
-           mad(gap_s) / nullif(median(gap_s), 0) AS jitter, median(up) AS up, mad(up) / nullif(median(up), 0) AS up_spread,
-           median(down) AS down, sum(up) AS bytes_up, min(ts) AS first_seen, max(ts) AS last_seen,
+           mad(gap_s) / nullif(median(gap_s), 0) AS jitter, median(said) AS said, median(up) AS up, mad(up) / nullif(median(up), 0) AS up_spread,
+           median(heard) AS heard, median(down) AS down, sum(up) AS bytes_up, min(ts) AS first_seen, max(ts) AS last_seen,
            count(DISTINCT time_bucket(INTERVAL 5 MINUTE, ts)) * 300 AS present_s,
            min(dest_ip, 10) AS ips, min(id, 60) AS ids
     FROM unknown_call GROUP BY ALL HAVING count(*) >= $min_reports
+),
+even AS (
+    SELECT * FROM pair
+    WHERE len(list_filter($periods_s, lambda p: abs(period_s - p) <= p * $period_tolerance)) > 0
+      AND jitter <= $max_jitter AND said >= $min_up_bytes AND up <= $max_up_bytes AND said >= heard AND up_spread <= $max_size_spread
+      AND reports * period_s >= $min_coverage * present_s AND present_s <= $max_on_h * 3600
+),
+-- The last report of each sitting, and what else the device did in the half hours around it.
+ending AS (
+    SELECT src_ip, dest, ts FROM (
+        SELECT src_ip, dest, ts, lead(ts) OVER (PARTITION BY src_ip, dest ORDER BY ts) AS next_ts
+        FROM unknown_call SEMI JOIN even USING (src_ip, dest))
+    WHERE coalesce(epoch(next_ts - ts), 1e9) > $off_s
+      AND ts <= (SELECT max(ts) FROM flow WHERE ts BETWEEN $since AND $until) - to_seconds($off_s)
+),
+around AS (
+    SELECT e.src_ip, e.dest, e.ts, count(*) FILTER (f.ts <= e.ts + to_seconds($off_grace_s)) AS n_before,
+           coalesce(sum(f.up + f.down) FILTER (f.ts <= e.ts + to_seconds($off_grace_s)), 0) AS before,
+           coalesce(sum(f.up + f.down) FILTER (f.ts > e.ts + to_seconds($off_grace_s)), 0) AS after
+    FROM ending e JOIN call f ON f.src_ip = e.src_ip AND f.dest <> e.dest AND f.ts BETWEEN e.ts - INTERVAL 30 MINUTE AND e.ts + INTERVAL 32 MINUTE
+    GROUP BY ALL
+),
+power AS (
+    SELECT src_ip, dest, count(*) FILTER (n_before >= $off_min AND after <= $off_share * before) AS with_power,
+           count(*) FILTER (n_before >= $off_min AND after > $off_share * before) AS without_power
+    FROM around GROUP BY ALL
 )
 SELECT 'rhythm>' || dest AS key, src_ip, list_distinct([dest] || ips) AS peers, first_seen, last_seen, reports AS count,
        'Reports to ' || dest || ' every ' || round(period_s)::INTEGER || ' s: consistent with content recognition' AS title,
        {certainty: 'possible', destination: dest, device_kind: kind, period_s: round(period_s, 2), jitter_share: round(jitter, 3),
         reports: reports, report_bytes: up::BIGINT, report_spread: round(up_spread, 3), answer_bytes: down::BIGINT,
-        bytes_up: bytes_up::BIGINT, present_s: present_s} AS facts,
+        bytes_up: bytes_up::BIGINT, present_s: present_s, ended_with_power: with_power, ended_otherwise: without_power} AS facts,
        list_transform(ids, lambda i: 'flow:' || i) AS evidence
-FROM pair
-WHERE len(list_filter($periods_s, lambda p: abs(period_s - p) <= p * $period_tolerance)) > 0
-  AND jitter <= $max_jitter AND up BETWEEN $min_up_bytes AND $max_up_bytes AND up >= down AND up_spread <= $max_size_spread
-  AND reports * period_s >= $min_coverage * present_s
+FROM even LEFT JOIN power USING (src_ip, dest)
+WHERE (list_contains($kinds, kind) OR (coalesce(with_power, 0) > 0 AND without_power = 0))
   AND NOT EXISTS (SELECT 1 FROM periodic_fingerprint p WHERE (dest = p.name OR ends_with(dest, '.' || p.name))
                   AND abs(period_s - p.period_s) <= greatest(1, 0.05 * p.period_s))

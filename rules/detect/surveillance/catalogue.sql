@@ -19,6 +19,10 @@
 --   acr_periods_s: {default: [15, 60], unit: s, reason: "measured: sets that listen report every 15 s, sets that look every minute (Anselmi et al., IMC 2024)"}
 --   period_tolerance: {default: 0.2, unit: share, reason: "makers differ, and uploads wait for the set"}
 --   proven: {default: [payload-validated, behaviour], unit: grades, reason: "somebody saw what is sent, or when"}
+--   off_s: {default: 900, unit: s, reason: "a quarter of an hour without a report: the sitting is over"}
+--   off_grace_s: {default: 120, unit: s, reason: "reports stop at most two minutes after the set is switched off"}
+--   off_share: {default: 0.1, unit: share, reason: "of the bytes of the half hour before, so little is left in the half hour after: standby"}
+--   off_min: {default: 3, unit: other calls, reason: "in the half hour before; of a set that did nothing else, nothing can be told"}
 --   things: {default: [tv, camera, doorbell, plug, hub, appliance, speaker, printer], unit: device kinds, reason: "nobody types a question into these"}
 WITH spoken AS (
     SELECT source_id, flow_id, src_ip, dest_ip, lower(coalesce(nullif(sni, ''), subjectaltname[1])) AS name, ts, 'tls:' || id AS ref
@@ -75,6 +79,28 @@ sitting AS (
                  epoch(ts - lag(ts) OVER (PARTITION BY src_ip, class, company, service ORDER BY ts)) AS pause_s FROM known)
     GROUP BY ALL
 ),
+-- Reports of a screen end when it is switched off: the last contact of each sitting, and what
+-- else the set did in the half hours around it.
+ending AS (
+    SELECT src_ip, entry_id, ts FROM (
+        SELECT src_ip, entry_id, ts, lead(ts) OVER (PARTITION BY src_ip, entry_id ORDER BY ts) AS next_ts
+        FROM known WHERE class = 'acr' AND kind = 1)
+    WHERE coalesce(epoch(next_ts - ts), 1e9) > $off_s
+      AND ts <= (SELECT max(ts) FROM flow WHERE ts BETWEEN $since AND $until) - to_seconds($off_s)
+),
+around AS (
+    SELECT e.src_ip, e.entry_id, e.ts, count(*) FILTER (f.ts <= e.ts + to_seconds($off_grace_s)) AS n_before,
+           coalesce(sum(f.up + f.down) FILTER (f.ts <= e.ts + to_seconds($off_grace_s)), 0) AS before,
+           coalesce(sum(f.up + f.down) FILTER (f.ts > e.ts + to_seconds($off_grace_s)), 0) AS after
+    FROM ending e JOIN flows f ON f.src_ip = e.src_ip AND f.ts BETWEEN e.ts - INTERVAL 30 MINUTE AND e.ts + INTERVAL 32 MINUTE
+    ANTI JOIN name_hit h ON h.name = f.name AND h.class = 'acr'
+    GROUP BY ALL
+),
+power AS (
+    SELECT src_ip, entry_id, count(*) FILTER (n_before >= $off_min AND after <= $off_share * before) AS with_power,
+           count(*) FILTER (n_before >= $off_min AND after > $off_share * before) AS without_power
+    FROM around GROUP BY ALL
+),
 who AS (
     SELECT a.ip, any_value(d.kind) AS device_kind
     FROM v_device_address a JOIN device d USING (device_id) WHERE a.valid_to = TIMESTAMP '9999-12-31' GROUP BY a.ip
@@ -105,6 +131,7 @@ SELECT s.class || '>' || s.company || '>' || s.service AS key, s.src_ip, s.class
         lookups: s.lookups, bytes_up: s.bytes_up::BIGINT, bytes_down: s.bytes_down::BIGINT,
         night_share: round(s.night_share, 2), active_hours: s.active_hours, hours: s.hours, sessions: g.sessions, seen_by: list_sort(s.via), device_kind: w.device_kind,
         period_s: round(t.period_s, 1), jitter_share: round(t.jitter, 3),
+        ended_with_power: p.with_power, ended_otherwise: p.without_power,
         certainty: CASE WHEN s.class <> 'acr' THEN NULL
              WHEN len(list_filter($acr_periods_s, lambda p: abs(t.period_s - p) <= p * $period_tolerance)) > 0 THEN 'validated'
              ELSE 'likely' END} AS facts,
@@ -112,4 +139,5 @@ SELECT s.class || '>' || s.company || '>' || s.service AS key, s.src_ip, s.class
 FROM summed s
 LEFT JOIN steady t ON t.src_ip = s.src_ip AND t.class = s.class AND t.entry_id = s.entry_id
 JOIN sitting g ON g.src_ip = s.src_ip AND g.class = s.class AND g.company = s.company AND g.service = s.service
+LEFT JOIN power p ON p.src_ip = s.src_ip AND s.class = 'acr' AND p.entry_id = s.entry_id
 LEFT JOIN who w ON w.ip = s.src_ip

@@ -161,10 +161,15 @@ def _knowledge(commands: Any) -> None:
     lists = commands.add_parser("lists", help="what is known of names").add_subparsers(
         metavar="WHAT", required=True
     )
-    build = _command(lists, "build", "offline:lists_build", "make the blocklists", form=True)
+    build = _command(lists, "build", "blocklists:build", "make the blocklists", form=True)
     build.add_argument("--out", type=Path, help="where to; default DATA/lists")
-    _command(lists, "show", "offline:lists_show", "the lists and their sources", form=True)
-    explain = _command(lists, "explain", "offline:lists_explain", "what a name is", form=True)
+    build.add_argument("--offline", action="store_true", help="fetch nothing, use the copies")
+    show = _command(lists, "show", "blocklists:show", "the lists and their sources", form=True)
+    show.add_argument("--out", type=Path, help="where they were built; default DATA/lists")
+    accept = _command(lists, "accept", "blocklists:accept", "believe a source held back", form=True)
+    accept.add_argument("source", metavar="SOURCE")
+    accept.add_argument("--out", type=Path, help="where it was built; default DATA/lists")
+    explain = _command(lists, "explain", "blocklists:explain", "what a name is", form=True)
     explain.add_argument("name", metavar="DOMAIN")
     rules = commands.add_parser("rules", help="detections").add_subparsers(
         metavar="WHAT", required=True
@@ -190,6 +195,11 @@ def _measuring(commands: Any) -> None:
     evaluate.add_argument("corpus", type=Path, nargs="?")
     evaluate.add_argument("--triage", action="store_true", help="score verdicts and explanations")
     evaluate.add_argument("--only", help="only entries whose file contains this text")
+    evaluate.add_argument(
+        "--scenes", action="store_true", help="score surveillance on made captures of known truth"
+    )
+    evaluate.add_argument("--seeds", type=int, default=1, help="with --scenes: how many of each")
+    evaluate.add_argument("--keep", type=Path, metavar="DIR", help="with --scenes: keep captures")
     bench = commands.add_parser("bench", help="measure this machine").add_subparsers(
         metavar="WHAT", required=True
     )

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from guardian.lab.scene_parts import BLANK, CAMERA, ECHO, LAPTOP, beats, home
+from guardian.lab.scene_parts import (
+    BLANK,
+    CAMERA,
+    ECHO,
+    LAPTOP,
+    NAS,
+    PLUG,
+    PRINTER,
+    SPEAKER,
+    beats,
+    home,
+)
 
 if TYPE_CHECKING:
     import random
@@ -40,6 +51,20 @@ def echo_spoken(chance: random.Random) -> Scene:
             mac=ECHO[1],
             name="avs-alexa-4-na.amazon.com",
         )
+    return scene
+
+
+def echo_at_night(chance: random.Random) -> Scene:
+    """An Echo that sends four bursts after midnight."""
+    scene = home(ECHO, name="amazon-echo")
+    name, ip = "avs-alexa-4-na.amazon.com", "198.51.100.40"
+    scene.ask(ECHO[0], name, ip, 5)
+    beats(scene, ECHO, ip, chance=chance, every_s=300, count=110, up=900, down=700, name=name)
+    for index in range(4):
+        scene.connect(
+            ECHO[0], ip, 6.5 * 3600 + index * 1300, up=chance.randint(40_000, 160_000), down=20_000,
+            lasts_s=chance.uniform(3, 12), mac=ECHO[1], name=name,
+        )  # fmt: skip
     return scene
 
 
@@ -151,6 +176,113 @@ def reads_about_models(chance: random.Random) -> Scene:
             name="openai.com.news.example",
             mac=LAPTOP[1],
         )
+    return scene
+
+
+def laptop_reads_model(chance: random.Random) -> Scene:
+    """A person types to a language model on its web page."""
+    scene = home(LAPTOP, name="Annas-MacBook")
+    scene.ask(LAPTOP[0], "chatgpt.com", "198.51.100.64", 5)
+    for index in range(12):
+        scene.connect(
+            LAPTOP[0], "198.51.100.64", 20 + index * 90 + chance.uniform(0, 40), up=4000,
+            down=22_000, lasts_s=15, name="chatgpt.com", mac=LAPTOP[1],
+        )  # fmt: skip
+    return scene
+
+
+def speaker_transcribes(chance: random.Random) -> Scene:
+    """A speaker that streams sound to a transcription service."""
+    scene = home(SPEAKER, name="Kitchen speaker")
+    scene.ask(SPEAKER[0], "api.deepgram.com", "198.51.100.65", 5)
+    for index in range(6):
+        scene.connect(
+            SPEAKER[0], "198.51.100.65", 50 + index * 500 + chance.uniform(0, 90),
+            up=chance.randint(60_000, 200_000), down=5000, lasts_s=20, name="api.deepgram.com",
+            mac=SPEAKER[1],
+        )  # fmt: skip
+    return scene
+
+
+def replayed_session(chance: random.Random) -> Scene:
+    """A laptop's browser whose every movement a page's recorder takes."""
+    scene = home(LAPTOP, name="Annas-MacBook")
+    scene.ask(LAPTOP[0], "script.hotjar.com", "198.51.100.66", 5)
+    for index in range(20):
+        scene.connect(
+            LAPTOP[0], "198.51.100.66", 30 + index * 20 + chance.uniform(0, 9), up=6000, down=300,
+            name="ws.hotjar.com", mac=LAPTOP[1],
+        )  # fmt: skip
+    return scene
+
+
+def nas_backup(chance: random.Random) -> Scene:
+    """A NAS that sends its nightly backup away."""
+    scene = home(NAS, name="DiskStation")
+    for index in range(8):
+        scene.connect(
+            NAS[0], "198.51.100.67", 18_000 + index * 120 + chance.uniform(0, 30), up=90_000_000,
+            down=80_000, lasts_s=40, name="backup.store.example", mac=NAS[1],
+        )  # fmt: skip
+    return scene
+
+
+def smart_plug(chance: random.Random) -> Scene:
+    """A plug that reports its power every 30 s over MQTT."""
+    scene = home(PLUG, name="shelly-plug")
+    beats(
+        scene, PLUG, "198.51.100.68", chance=chance, every_s=30, count=240, up=900, down=300,
+        port=8883,
+    )  # fmt: skip
+    return scene
+
+
+def printer(chance: random.Random) -> Scene:
+    """A printer that is printed on and asks for ink news every hour."""
+    scene = home(PRINTER, name="Brother HL-L2350DW")
+    for index in range(3):
+        scene.connect(
+            PRINTER[0], "198.51.100.69", 100 + index * 3600 + chance.uniform(0, 20), up=1900,
+            down=2500, name="ink.printers.example", mac=PRINTER[1],
+        )  # fmt: skip
+        scene.connect(
+            LAPTOP[0], PRINTER[0], 300 + index * 900, up=140_000, down=900, port=631, mac=LAPTOP[1]
+        )
+    return scene
+
+
+def software_updater(chance: random.Random) -> Scene:
+    """A laptop that looks for updates every hour and gets one."""
+    scene = home(LAPTOP, name="Annas-MacBook")
+    for index in range(6):
+        scene.connect(
+            LAPTOP[0], "198.51.100.71", 60 + index * 3600 + chance.uniform(0, 300), up=1500,
+            down=900_000 if index == 2 else 4000, name="updates.system.example", mac=LAPTOP[1],
+        )  # fmt: skip
+    return scene
+
+
+def crawled(chance: random.Random) -> Scene:
+    """A site served from the home, read by a crawler and by a person."""
+    scene = home(NAS, name="DiskStation")
+    agents = ("Mozilla/5.0 (compatible; GPTBot/1.2; +https://openai.com/gptbot)",)
+    for index in range(5):
+        scene.fetch(
+            "198.51.100.72", NAS[0], 100 + index * 30 + chance.uniform(0, 9),
+            host="garden.example", path=f"/page/{index}", agent=agents[0],
+        )  # fmt: skip
+    return scene
+
+
+def read_by_people(chance: random.Random) -> Scene:
+    """The same site, read by people with browsers."""
+    scene = home(NAS, name="DiskStation")
+    for index in range(5):
+        scene.fetch(
+            "198.51.100.73", NAS[0], 100 + index * 30 + chance.uniform(0, 9),
+            host="garden.example", path=f"/page/{index}",
+            agent="Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+        )  # fmt: skip
     return scene
 
 

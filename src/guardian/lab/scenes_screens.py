@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from guardian.lab.scene_parts import BLANK, CONSOLE, LAPTOP, PLUG, TV, beats, home
+from guardian.lab.scene_parts import (
+    BLANK,
+    CONSOLE,
+    LAPTOP,
+    METER,
+    PLUG,
+    TV,
+    beats,
+    everyday,
+    home,
+)
 
 if TYPE_CHECKING:
     import random
 
+    from guardian.lab.scene_parts import Who
     from guardian.lab.scene_rows import Scene
 
 
@@ -38,9 +49,122 @@ def acr_rhythm_15(chance: random.Random) -> Scene:
 
 
 def acr_rhythm_60(chance: random.Random) -> Scene:
-    """A device without a name that reports every minute to a bare address."""
+    """A device without a name that reports to a bare address every minute while it is on."""
     scene = home(BLANK)
+    everyday(scene, BLANK, chance=chance, last_s=5600)
     beats(scene, BLANK, "198.51.100.13", chance=chance, every_s=62, count=90, up=3900, down=800)
+    standby(scene, BLANK, chance=chance, first_s=5700, last_s=9000)
+    return scene
+
+
+def standby(
+    scene: Scene, who: Who, *, chance: random.Random, first_s: float, last_s: float
+) -> None:
+    """Let a set that is off keep its line to its maker, seldom and small."""
+    second = first_s
+    while second < last_s:
+        scene.connect(who[0], "198.51.100.91", second, up=300, down=260, mac=who[1])
+        second += chance.uniform(580, 640)
+
+
+def acr_power(chance: random.Random, *, every_s: float, name: str | None, hidden: bool) -> Scene:
+    """A set that is on for two hours and off for two; its reports follow its power."""
+    scene = home(TV, name="Living room TV")
+    ip = "198.51.100.22"
+    if name:
+        scene.ask(TV[0], name, ip, 5)
+    everyday(scene, TV, chance=chance, last_s=7200)
+    beats(
+        scene, TV, ip, chance=chance, every_s=every_s, count=int(7190 / every_s), up=2600, down=300,
+        name=None if hidden else name, hidden=hidden, resumed=every_s < 30,
+    )  # fmt: skip
+    standby(scene, TV, chance=chance, first_s=7300, last_s=14_400)
+    return scene
+
+
+def acr_named_15(chance: random.Random) -> Scene:
+    """An LG set: its endpoint by name, every 15 s, gone when it is switched off."""
+    return acr_power(chance, every_s=15, name="tkacr318.alphonso.tv", hidden=False)
+
+
+def acr_named_60(chance: random.Random) -> Scene:
+    """A Samsung set: its endpoint by name, every minute, gone when it is switched off."""
+    return acr_power(chance, every_s=60, name="acr-us-prd.samsungcloud.tv", hidden=False)
+
+
+def acr_unnamed_15(chance: random.Random) -> Scene:
+    """A set whose TLS hello shows no name and who asked no resolver: every 15 s while on."""
+    return acr_power(chance, every_s=15, name=None, hidden=True)
+
+
+def acr_unnamed_60(chance: random.Random) -> Scene:
+    """As before, every minute."""
+    return acr_power(chance, every_s=60, name=None, hidden=True)
+
+
+def acr_now_and_then(chance: random.Random) -> Scene:
+    """A set that speaks to a known endpoint four times in an hour, by no clock."""
+    scene = home(TV, name="Living room TV")
+    scene.ask(TV[0], "acr-eu-prd.samsungcloud.tv", "198.51.100.23", 5)
+    for second in (40, 700, 1100, 2900):
+        scene.connect(
+            TV[0], "198.51.100.23", second + chance.uniform(0, 90), up=2200, down=500,
+            name="acr-eu-prd.samsungcloud.tv", mac=TV[1],
+        )  # fmt: skip
+    return scene
+
+
+def tv_asks_model(chance: random.Random) -> Scene:
+    """A set that talks with a language model."""
+    scene = home(TV, name="Living room TV")
+    for index in range(10):
+        scene.connect(
+            TV[0], "198.51.100.24", 60 + index * 130 + chance.uniform(0, 40), up=9000, down=14_000,
+            lasts_s=6, name="api.openai.com", mac=TV[1],
+        )  # fmt: skip
+    return scene
+
+
+def always_on(chance: random.Random) -> Scene:
+    """A set that says the same every minute for a day, on or off: no screen is on so long."""
+    scene = home(TV, name="Living room TV")
+    everyday(scene, TV, chance=chance, last_s=7200)
+    beats(scene, TV, "198.51.100.25", chance=chance, every_s=60, count=1430, up=1200, down=300)
+    return scene
+
+
+def app_polls(chance: random.Random) -> Scene:
+    """An app on a set that asks for news every minute, with a whole handshake each time."""
+    scene = home(TV, name="Living room TV")
+    everyday(scene, TV, chance=chance, last_s=7200)
+    beats(
+        scene, TV, "198.51.100.26", chance=chance, every_s=60, count=110, up=350, down=900,
+        name="news.widgets.example",
+    )  # fmt: skip
+    return scene
+
+
+def music(chance: random.Random) -> Scene:
+    """Music on a set: a piece of a song every 10 to 20 s, and a report of each song."""
+    scene = home(TV, name="Living room TV")
+    for index in range(200):
+        scene.connect(
+            TV[0], "198.51.100.27", 10 + index * 15 + chance.uniform(-5, 5), up=900,
+            down=chance.randint(80_000, 160_000), name="audio.songs.example", mac=TV[1],
+        )  # fmt: skip
+    for index in range(15):
+        scene.connect(
+            TV[0], "198.51.100.28", 60 + index * 200 + chance.uniform(0, 60), up=1500, down=300,
+            name="plays.songs.example", mac=TV[1],
+        )  # fmt: skip
+    return scene
+
+
+def energy_meter(chance: random.Random) -> Scene:
+    """A meter without a name that sends a kilobyte of readings every minute, day and night."""
+    scene = home(METER)
+    scene.ask(METER[0], "push.sunmeter.example", "198.51.100.29", 5)
+    beats(scene, METER, "198.51.100.29", chance=chance, every_s=60, count=1000, up=1300, down=200)
     return scene
 
 
@@ -158,13 +282,13 @@ def keep_alive(chance: random.Random) -> Scene:
 def film(chance: random.Random) -> Scene:
     """A film on a set: segments every few seconds, nearly all of it towards the set."""
     scene = home(TV, name="Living room TV")
-    for index in range(600):
+    for index in range(240):
         scene.connect(
             TV[0],
             "198.51.100.21",
-            10 + index * 6 + chance.uniform(-2, 2),
+            10 + index * 15 + chance.uniform(-4, 4),
             up=chance.randint(900, 1500),
-            down=chance.randint(900_000, 4_000_000),
+            down=chance.randint(60_000, 160_000),
             mac=TV[1],
         )
     return scene
