@@ -20,6 +20,7 @@ import msgspec
 from guardian.collect.settings import Settings as CollectSettings
 from guardian.detect.settings import Settings as DetectSettings
 from guardian.errors import ConfigError
+from guardian.intel.settings import Settings as ListSettings
 from guardian.notify.settings import Settings as NotifySettings
 from guardian.respond.settings import Settings as RespondSettings
 from guardian.store.limits import Limits
@@ -57,6 +58,7 @@ class Config:
     triage: TriageSettings = field(default_factory=TriageSettings)
     respond: RespondSettings = field(default_factory=RespondSettings)
     web: WebSettings = field(default_factory=WebSettings)
+    lists: ListSettings = field(default_factory=ListSettings)
     notify: NotifySettings = field(default_factory=NotifySettings)
 
 

@@ -127,6 +127,7 @@ def many(count: int) -> str:
     [
         (many(49), "shrank from 100 to 49"),
         (many(100) + "captive.apple.com\n", "captive.apple.com, which must never"),
+        (many(100) + "duckduckgo.com\n", "duckduckgo.com, which many homes need"),
         (many(100) + "apple.com\n", "apple.com, which must never"),
         (many(100) + "x.debian.org\n", "x.debian.org, which must never"),
         ("<html>\n" * 9, "no format"),

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from guardian import detect, respond, triage
-from guardian.app import nightly, rpc
+from guardian.app import lists, nightly, rpc
 from guardian.app.service import Service
 from guardian.app.sources import with_updated_rules
 from guardian.app.supervisor import keep
@@ -81,6 +81,7 @@ class Daemon:
         self._sensors = sensors
         self._clock = clock
         self._read_at: dict[str, datetime] = {}
+        self._started = utc_now()
         self._halt = threading.Event()
         self._stop = asyncio.Event()
         self._fresh = asyncio.Event()
@@ -140,6 +141,7 @@ class Daemon:
             self._kept("respond", self._respond),
             self._kept("explain", self._explain),
             self._kept("nightly", self._nightly),
+            self._kept("blocklists", self._lists),
             self._kept("heartbeat", self._heartbeat),
             self._kept("limits", self._limits),
         ]
@@ -210,6 +212,11 @@ class Daemon:
     async def _nightly(self) -> None:
         await asyncio.to_thread(nightly.run_due, self._store, self._config)
         await asyncio.sleep(NIGHTLY_EVERY_S)
+
+    async def _lists(self) -> None:
+        await asyncio.sleep(lists.CHECK_S)
+        if await asyncio.to_thread(lists.due, self._config, now=utc_now(), started=self._started):
+            await lists.build_apart(self._store, self._config)
 
     async def _heartbeat(self) -> None:
         """Note when each source was last read to its end, whether it had news or not."""

@@ -25,7 +25,7 @@ def run_due(store: Store, config: Config, *, now: datetime | None = None) -> boo
     now = now or utc_now()
     if not config.notify.digest_at:
         return False
-    due = _latest_due(config.notify.digest_at, config.notify.timezone, now)
+    due = latest_due(config.notify.digest_at, config.notify.timezone, now)
     with store.read() as reader:
         last = reader.one("SELECT max(until) AS until FROM digest")
         begun = reader.value("SELECT min(last_read) FROM source")
@@ -47,7 +47,7 @@ def run_due(store: Store, config: Config, *, now: datetime | None = None) -> boo
     return True
 
 
-def _latest_due(clock_time: str, zone_name: str, now: datetime) -> datetime:
+def latest_due(clock_time: str, zone_name: str, now: datetime) -> datetime:
     """Return the last moment, in UTC, at which the house's clock showed ``HH:MM``."""
     zone = ZoneInfo(zone_name) if zone_name else datetime.now().astimezone().tzinfo
     local = now.replace(tzinfo=UTC).astimezone(zone)

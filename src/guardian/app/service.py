@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from guardian import respond, triage
+from guardian.app import calls_lists
 from guardian.detect import indicators, surveillance_optout
 from guardian.errors import InputError, UsageError
-from guardian.intel.list_explain import explain
 from guardian.model.response import Verb
 from guardian.notify import digest as digests
 from guardian.notify.send import send
@@ -164,10 +164,6 @@ def _status(service: Service) -> Any:
     return status(service.store, running=service.running)
 
 
-def _lists_explain(service: Service, *, domain: str) -> Any:
-    return explain(domain, service.store)
-
-
 def _rename(service: Service, *, device: str, new_name: str) -> Any:
     return devices.rename(service.store, device, new_name)
 
@@ -290,7 +286,8 @@ _CALLS: dict[str, Callable[..., Any]] = {
     "answer": _answer,
     "digest": _digest,
     "status": _status,
-    "lists_explain": _lists_explain,
+    "lists_explain": calls_lists.lists_explain,
+    "lists_house": calls_lists.lists_house,
     "rename": _rename,
     "load_indicators": _load_indicators,
     "ask": _ask,

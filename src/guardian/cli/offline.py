@@ -12,7 +12,7 @@ import msgspec
 
 from guardian import resources
 from guardian.app import rpc
-from guardian.app.session import call, opened
+from guardian.app.session import opened
 from guardian.app.sources import RULES_FOLDER
 from guardian.cli.common import config_of
 from guardian.cli.output import emit, say, write_json
@@ -21,34 +21,12 @@ from guardian.collect.rules_update import update as update_rules
 from guardian.detect import lint as rule_lint
 from guardian.errors import UsageError
 from guardian.intel import lint as catalogue_lint
-from guardian.intel import lists
 from guardian.ops import backup
 from guardian.ops import doctor as doctoring
 from guardian.web import auth
 
 if TYPE_CHECKING:
     import argparse
-
-
-def lists_build(options: argparse.Namespace) -> int:
-    """Make the blocklists from their sources."""
-    config = config_of(options)
-    report = lists.build(resources.path("blocklists"), options.out or config.data / "lists")
-    emit(options, report)
-    return 0
-
-
-def lists_show(options: argparse.Namespace) -> int:
-    """Print the lists and their sources."""
-    rows = lists.show(resources.path("blocklists"))
-    emit(options, rows, ("name", "kind", "names", "purpose", "licence"))
-    return 0
-
-
-def lists_explain(options: argparse.Namespace) -> int:
-    """Print what is known of a name."""
-    emit(options, call(config_of(options), "lists_explain", domain=options.name))
-    return 0
 
 
 def rules_lint(_options: argparse.Namespace) -> int:

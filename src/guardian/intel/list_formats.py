@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from guardian.errors import InputError
+from guardian.intel.list_names import NameSet
 from guardian.intel.names import MAX_NAME, normalise
 
 if TYPE_CHECKING:
@@ -52,32 +53,59 @@ class Read:
     skipped: int
 
 
-_BLOCK = {
-    Format.HOSTS: r"^\s*(?:0\.0\.0\.0|127\.0\.0\.1|::1?|0)\s+([^#]+)",
-    Format.DOMAINS: r"^\s*(?:\*\.|\.)?([^#\s/]+)",
+_SINK = r"(?:0\.0\.0\.0|127\.0\.0\.1|::1?|0)"
+"""Addresses that mean "nowhere" in a hosts file and its like."""
+_HOSTS = rf"^\s*{_SINK}\s+([^#]+)"
+_OWNER = r"^(?:\*\.)?([^\s;@$]+)\s+(?:\d+\s+)?(?:IN\s+)?"
+
+_BLOCK: dict[Format, tuple[str, ...]] = {
+    Format.HOSTS: (_HOSTS,),
+    Format.DOMAINS: (r"^\s*(?:\*\.|\.)?([^#\s/]+)",),
+    # Modifiers of browsers that mean the whole site, and those of resolvers that mean "refuse";
+    # one client's or one record type's rule says nothing for a whole house.
     Format.ADBLOCK: (
-        r"^\|\|(?:\*\.)?([^\^/*$|@]+)\^(?:\$(?:important|all|document|dnstype=[a-z|]+))?\s*$"
+        (
+            r"^\|\|(?:\*\.)?([^\^/*$|@]+)\^\|?"
+            r"(?:\$(?:important|all|document|doc|dnsrewrite=(?:NXDOMAIN|REFUSED)))?\s*$"
+        ),
+        _HOSTS,
+        r"^((?:[^\s/|^=<>#$@!*:]+\.)+[^\s/|^=<>#$@!*:.]+)$",
     ),
-    Format.DNSMASQ: r"^\s*(?:address|local|server)=/([^#]+)/[^/]*$",
+    # An address to nowhere, or a domain without a server; a real server there is no block.
+    Format.DNSMASQ: (
+        r"^\s*(?:address=/([^#]+)/" + rf"(?:{_SINK}|#)?\s*$)",
+        r"^\s*(?:local|server)=/([^#]+)/\s*$",
+    ),
     Format.UNBOUND: (
-        r'^\s*local-zone:\s*"([^"]+)"\s+'
-        r"(?:always_)?(?:nxdomain|null|refuse|static|redirect|deny)"
+        (
+            r'^\s*local-zone:\s*"?([^"\s]+)"?\s+"?'
+            r"(?:always_nxdomain|always_null|always_refuse|always_nodata|always_deny|refuse|static|redirect|deny)"
+        ),
+        rf'^\s*local-data:\s*"([^\s"]+)\s+(?:\d+\s+)?(?:IN\s+)?A{{1,4}}\s+{_SINK}"',
     ),
     Format.RPZ: (
-        r"^(?:\*\.)?([^\s;@$]+)\s+(?:\d+\s+)?(?:IN\s+)?"
-        r"(?:CNAME\s+(?:\.|\*\.|rpz-drop\.)|A\s+0\.0\.0\.0|AAAA\s+::)\s*(?:;.*)?$"
+        _OWNER + r"(?:CNAME\s+(?:\.|\*\.|rpz-drop\.)|A\s+0\.0\.0\.0|AAAA\s+::)\s*(?:;.*)?$",
     ),
 }
-_ALLOW = {
-    Format.ADBLOCK: r"^@@\|\|([^\^/*$|]+)\^(?:\$important)?\s*$",
-    Format.RPZ: r"^(?:\*\.)?([^\s;@$]+)\s+(?:\d+\s+)?(?:IN\s+)?CNAME\s+rpz-passthru\.\s*$",
+_ALLOW: dict[Format, tuple[str, ...]] = {
+    Format.ADBLOCK: (
+        r"^@@\|\|(?:\*\.)?([^\^/*$|]+)\^\|?(?:\$(?:important|all|document|doc))?\s*$",
+    ),
+    Format.DNSMASQ: (r"^\s*server=/([^#]+)/#\s*$",),
+    Format.UNBOUND: (r'^\s*local-zone:\s*"?([^"\s]+)"?\s+"?(?:always_transparent|transparent)',),
+    Format.RPZ: (_OWNER + r"CNAME\s+rpz-passthru\.\s*(?:;.*)?$",),
 }
+_IMPORTANT = r"^(?:@@)?\|\|(?:\*\.)?([^\^/*$|@]+)\^\|?\$important\s*$"
+"""A rule that the other kind cannot undo: a block over an exception, an exception over that."""
+_CANCELLED = r"^\|\|(?:\*\.)?([^\^/*$|@]+)\^\|?\$badfilter\s*$"
 _COMMENT = {
     Format.ADBLOCK: r"^\s*(?:!|#|\[|$)",
     Format.RPZ: r"^\s*(?:;|$|\$|@|.*\s(?:SOA|NS)\s|\d+\s*;|\))",
 }
 _ANY_COMMENT = r"^\s*(?:#|!|;|$|server:)"
 _MANY = {Format.HOSTS: r"\s+", Format.DNSMASQ: "/"}
+_NO_NAME = r"\.rpz-(?:ip|client-ip|nsip|nsdname)$"
+"""Triggers of a response policy zone that are about addresses and name servers."""
 
 
 def read(path: Path, kind: Format | None = None) -> Read:
@@ -88,8 +116,7 @@ def read(path: Path, kind: Format | None = None) -> Read:
     Raises:
         InputError: the file is absent, too large, or in no known format.
     """
-    block: list[pl.Series] = []
-    allow: list[pl.Series] = []
+    parts: dict[str, list[pl.Series]] = {"block": [], "allow": [], "kept": [], "forced": []}
     counts = [0, 0, 0]
     for lines in _blocks(path):
         if kind is None:
@@ -97,21 +124,26 @@ def read(path: Path, kind: Format | None = None) -> Read:
             if kind is None:
                 msg = f"{path}: in no format that Guardian knows ({', '.join(Format)})"
                 raise InputError(msg)
-        names, bad = clean(_pick(lines, _BLOCK[kind], kind))
-        block.append(names)
-        if kind in _ALLOW:
-            names, bad_allowed = clean(_pick(lines, _ALLOW[kind], kind))
-            allow.append(names)
-            bad += bad_allowed
+        bad = 0
+        for what, patterns in (("block", _BLOCK[kind]), ("allow", _ALLOW.get(kind, ()))):
+            names, wrong = clean(_pick(lines, patterns, kind))
+            parts[what].append(names)
+            bad += wrong
+        if kind is Format.ADBLOCK:
+            allows = lines.str.starts_with("@@")
+            parts["forced"].append(clean(_pick(lines.filter(~allows), (_IMPORTANT,), kind))[0])
+            parts["kept"].append(clean(_pick(lines.filter(allows), (_IMPORTANT,), kind))[0])
+            gone = clean(_pick(lines, (_CANCELLED,), kind))[0]
+            if gone.len():
+                parts["block"] = [each.filter(~each.is_in(gone)) for each in parts["block"]]
         for index, count in enumerate((lines.len(), bad, _skipped(lines, kind))):
             counts[index] += count
-    return Read(
-        block=_joined(block),
-        allow=_joined(allow),
-        lines=counts[0],
-        invalid=counts[1],
-        skipped=counts[2],
-    )
+    block, allow = _joined(parts["block"]), _joined(parts["allow"])
+    forced, kept = _joined(parts["forced"]), _joined(parts["kept"])
+    if forced.height and allow.height:
+        undone = NameSet(forced["name"]).covers(allow["name"])
+        allow = allow.filter(~undone | allow["name"].is_in(kept["name"].implode()))
+    return Read(block=block, allow=allow, lines=counts[0], invalid=counts[1], skipped=counts[2])
 
 
 def _joined(parts: list[pl.Series]) -> pl.DataFrame:
@@ -123,9 +155,12 @@ def _joined(parts: list[pl.Series]) -> pl.DataFrame:
 def _skipped(lines: pl.Series, kind: Format) -> int:
     """Count the lines that are no comment and say nothing that a resolver could do."""
     said = lines.filter(~lines.str.contains(_COMMENT.get(kind, _ANY_COMMENT)))
-    took = said.str.contains(_BLOCK[kind])
-    if kind in _ALLOW:
-        took |= said.str.contains(_ALLOW[kind])
+    patterns = [*_BLOCK[kind], *_ALLOW.get(kind, ())]
+    if kind is Format.ADBLOCK:
+        patterns.append(_CANCELLED)
+    took = said.str.contains(patterns[0])
+    for pattern in patterns[1:]:
+        took |= said.str.contains(pattern)
     return said.len() - int(took.sum())
 
 
@@ -159,9 +194,14 @@ def _lines(data: bytes) -> pl.Series:
 def tell(lines: pl.Series) -> Format | None:
     """Return the format that most of the first lines are in, or None."""
     sample = lines.head(2000)
+    if int(sample.head(20).str.starts_with("[Adblock").sum()):
+        return Format.ADBLOCK
     best: tuple[float, Format] | None = None
-    # The most particular format first; a bare name is what every line could be.
-    for kind in (Format.HOSTS, Format.ADBLOCK, Format.DNSMASQ, Format.UNBOUND, Format.RPZ):
+    kinds = [Format.HOSTS, Format.DNSMASQ, Format.UNBOUND, Format.RPZ]
+    # A bare name is what every line could be: only its own marks make a list of such rules.
+    if int(sample.str.contains(r"^(?:@@)?\|\|").sum()):
+        kinds.insert(1, Format.ADBLOCK)
+    for kind in kinds:
         said = sample.filter(~sample.str.contains(_COMMENT.get(kind, _ANY_COMMENT)))
         share = 1 - _skipped(sample, kind) / said.len() if said.len() else 0.0
         if best is None or share > best[0]:
@@ -173,8 +213,11 @@ def tell(lines: pl.Series) -> Format | None:
     return Format.DOMAINS if int(names.sum()) * 2 > said.len() else None
 
 
-def _pick(lines: pl.Series, pattern: str, kind: Format) -> pl.Series:
-    found = lines.str.extract(pattern).drop_nulls()
+def _pick(lines: pl.Series, patterns: tuple[str, ...], kind: Format) -> pl.Series:
+    if not patterns:
+        return pl.Series("name", [], dtype=pl.String)
+    picked = [lines.str.extract(pattern).drop_nulls() for pattern in patterns]
+    found = pl.concat(picked) if len(picked) > 1 else picked[0]
     if kind in _MANY:
         frame = found.str.strip_chars().str.replace_all(_MANY[kind], "/").str.split("/")
         found = frame.explode().drop_nulls() if frame.len() else found
@@ -192,4 +235,5 @@ def clean(raw: pl.Series) -> tuple[pl.Series, int]:
     idna = [clean_name for name in foreign.to_list() if (clean_name := normalise(name))]
     if idna:
         names = pl.concat([names, pl.Series("name", idna, dtype=pl.String)]).unique()
-    return names.filter(~names.is_in(_LOCAL)), rest.len() - len(idna)
+    wrong = names.is_in(_LOCAL) | names.str.contains(_NO_NAME)
+    return names.filter(~wrong), rest.len() - len(idna)

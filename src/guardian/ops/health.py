@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from guardian.intel import list_state
 from guardian.store.ingest import DROPS_WINDOW_S, utc_now
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def health(store: Store, *, running: bool, now: datetime | None = None) -> Healt
             *_enforcements(reader),
             *_components(reader),
         ]
-    reasons += _disk(store)
+    reasons += [*_lists(store), *_disk(store)]
     reasons.sort(key=lambda reason: -_ORDER.index(reason.state))
     return Health(state=reasons[0].state if reasons else "green", reasons=tuple(reasons))
 
@@ -174,6 +175,20 @@ def _components(reader: Reader) -> list[Reason]:
         Reason(state=row["state"], about=row["name"], text=f"{row['name']}: {row['detail']}")
         for row in rows
     ]
+
+
+def _lists(store: Store) -> list[Reason]:
+    """Say which blocklist sources are held back, and what a person can do about it."""
+    if store.path is None:
+        return []
+    reasons = []
+    for row in list_state.held(store.path.parent / "lists"):
+        name = row["name"]
+        text = f"the blocklist source {name} is held back: {row['held']}; its last good names stay"
+        if row.get("held_sha256"):
+            text += f". If that is right: guardian lists accept {name}"
+        reasons.append(Reason(state="amber", about=name, text=text))
+    return reasons
 
 
 def _disk(store: Store) -> list[Reason]:
