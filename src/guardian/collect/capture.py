@@ -45,7 +45,7 @@ def read_capture(
         ComponentAbsentError: there is no Suricata on this machine.
         CollectorError: the capture cannot be read at all.
     """
-    name = f"pcap:{capture.absolute()}#{_fingerprint(capture)}"
+    name = f"pcap:{capture.absolute()}#{fingerprint(capture)}"
     with tempfile.TemporaryDirectory(prefix="guardian-") as folder:
         collector = EveCollector(path=Path(folder) / "eve.json", settings=settings, name=name)
         source_id = ingest.register(store, collector.source)
@@ -82,7 +82,7 @@ def _follow(store: Store, collector: EveCollector, run: suricata.Run) -> Progres
     return Progress(events=events, rejected=rejected, error=run.finish())
 
 
-def _fingerprint(capture: Path) -> str:
+def fingerprint(capture: Path) -> str:
     """Return a digest of a file's size, its first and its last mebibyte."""
     try:
         size = capture.stat().st_size

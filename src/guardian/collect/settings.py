@@ -38,6 +38,22 @@ class Settings:
     suricata_memory_mb: int = 512
     """Budget for the flow table and stream reassembly of Suricata together."""
 
+    packet_buffer_mb: int = 1024
+    """How much of the newest traffic each mirrored port keeps as packets, so that an incident's
+    can be cut out and shown. A gigabyte is some hours of a home without video; 0 keeps none."""
+
+    sensor_window_s: float = 300.0
+    """Over how long the share of missed packets is taken: a burst of seconds (a backup, a
+    large update) is no lasting trouble, and five minutes are soon enough to hear of one."""
+
+    sensor_drop_share: float = 0.01
+    """Missed packets of which share make health amber. Home connections have some tens of
+    packets, so at one in a hundred every few connections have a gap that hides their names."""
+
+    sensor_memory_mb: int = 2048
+    """A Suricata that holds more makes health amber. With the free rule sets it needs 0.4 to
+    1 GB besides ``suricata_memory_mb``."""
+
     replay_timeout_s: float = 3600.0
     """How long Suricata may work on one capture; what it wrote until then is kept."""
 

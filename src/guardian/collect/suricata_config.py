@@ -77,12 +77,13 @@ def write(
     settings: Settings,
     *,
     capture: str = "",
+    packets: str = "",
     updated: Path | None = None,
 ) -> Path:
     """Write configuration and rules for one run into ``folder``; return the configuration.
 
     ``capture`` is the YAML of a live capture (``af-packet`` …), empty for a replay;
-    ``updated`` are further signatures.
+    ``packets`` that of a packet buffer (``pcap-log``); ``updated`` are further signatures.
     """
     rules = write_rules(folder, settings, updated)
     shipped = resources.path("appliance/suricata")
@@ -95,7 +96,7 @@ def write(
         "SAN": ", subjectaltname" if program.major >= 8 else "",
         "JA4_ON": ", ja4-fingerprints: yes" if ja4 else "",
         "EXTRA_TYPES": "".join(f"        - {name}\n" for name in _EXTRA.get(program.major, ())),
-        "PCAP_LOG": "",
+        "PCAP_LOG": packets,
         "CAPTURE": capture,
         "UNIX_COMMAND": "yes" if capture else "no",
         "CLASSIFICATION": str(shipped / "classification.config"),
