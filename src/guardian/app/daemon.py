@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import json
 import logging
 import signal
 import socket
@@ -19,6 +20,7 @@ import uvicorn
 
 from guardian import detect, respond, triage
 from guardian.app import lists, nightly, rpc
+from guardian.app.packets import Packets
 from guardian.app.service import Service
 from guardian.app.sources import with_updated_rules
 from guardian.app.supervisor import keep
@@ -29,6 +31,7 @@ from guardian.ops.health import set_component
 from guardian.ops.status import status
 from guardian.respond import protect
 from guardian.store import ingest, retention
+from guardian.store import sensors as sensor_store
 from guardian.store.ingest import utc_now
 from guardian.web import auth
 from guardian.web.app import create_app
@@ -57,6 +60,8 @@ RESPOND_EVERY_S = 1.0
 NIGHTLY_EVERY_S = 20.0
 HEARTBEAT_EVERY_S = 10.0
 SENSOR_EVERY_S = 2.0
+MODELS_EVERY_S = 30.0
+"""How often each machine with a model is looked at."""
 
 
 class Daemon:
@@ -77,6 +82,7 @@ class Daemon:
         self._config = dataclasses.replace(
             config, detect=dataclasses.replace(config.detect, own_addresses=own)
         )
+        self._models = triage.Pool(config.triage.endpoints)
         self._collectors = collectors
         self._sensors = sensors
         self._clock = clock
@@ -126,6 +132,7 @@ class Daemon:
             if isinstance(collector, Closing):
                 await asyncio.to_thread(self._close, collector)
         await asyncio.gather(page, *tasks, return_exceptions=True)
+        await self._models.aclose()
         with contextlib.suppress(FileNotFoundError):
             (self._data() / rpc.SOCKET_NAME).unlink()
 
@@ -140,6 +147,7 @@ class Daemon:
             self._kept("judge", self._judge),
             self._kept("respond", self._respond),
             self._kept("explain", self._explain),
+            self._kept("models", self._watch_models),
             self._kept("nightly", self._nightly),
             self._kept("blocklists", self._lists),
             self._kept("heartbeat", self._heartbeat),
@@ -176,10 +184,24 @@ class Daemon:
 
     def _tend(self, sensor: Sensor) -> Callable[[], Coroutine[None, None, None]]:
         async def once() -> None:
-            await asyncio.to_thread(sensor.tend)
+            if await asyncio.to_thread(self._tend_now, sensor):
+                trouble = sensor.trouble()
+                await self._report(
+                    f"packets on {sensor.interface}",
+                    "amber" if trouble else "green",
+                    trouble or "all seen",
+                )
             await asyncio.sleep(SENSOR_EVERY_S)
 
         return once
+
+    def _tend_now(self, sensor: Sensor) -> bool:
+        with self._store.read() as reader:
+            text = reader.value("SELECT bookmark FROM source WHERE name = ?", [f"eve:{sensor.eve}"])
+        if not sensor.tend(json.loads(text) if text else None):
+            return False
+        sensor_store.note(self._store, sensor.state())
+        return True
 
     def _reload_rules(self) -> None:
         for sensor in self._sensors:
@@ -206,8 +228,12 @@ class Daemon:
         await respond.step(self._store, self._config.respond)
 
     async def _explain(self) -> None:
-        await triage.explain_pending(self._store, self._config.triage)
+        await triage.explain_pending(self._store, self._config.triage, pool=self._models)
         await asyncio.sleep(JUDGE_EVERY_S)
+
+    async def _watch_models(self) -> None:
+        await triage.watch(self._store, self._config.triage, self._models)
+        await asyncio.sleep(MODELS_EVERY_S)
 
     async def _nightly(self) -> None:
         await asyncio.to_thread(nightly.run_due, self._store, self._config)
@@ -256,6 +282,7 @@ class Daemon:
             base_url=self._config.notify.base_url,
             respond_settings=self._config.respond,
             now=self._clock or utc_now,
+            packet_source=Packets(self._store, self._config),
         )
         settings = uvicorn.Config(
             page,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from guardian import respond, triage
-from guardian.app import calls_lists
+from guardian.app import calls_lists, calls_packets
 from guardian.detect import indicators, surveillance_optout
 from guardian.errors import InputError, UsageError
 from guardian.model.response import Verb
@@ -299,4 +299,5 @@ _CALLS: dict[str, Callable[..., Any]] = {
     "unsuppress": _unsuppress,
     "reload_rules": _reload_rules,
     "backup": _backup,
+    "evidence": calls_packets.evidence,
 }

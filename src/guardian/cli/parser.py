@@ -100,6 +100,10 @@ def _records(commands: Any) -> None:
     privacy.add_argument("--since", default="24h", help="how far back: 90m, 24h, 7d")
     explain = _command(commands, "explain", "records:explain", "one incident, whole", form=True)
     explain.add_argument("incident", type=int)
+    packets = _command(commands, "evidence", "packets:evidence", "an incident's packets", form=True)
+    packets.add_argument("incident", type=int)
+    packets.add_argument("--out", type=Path, metavar="FILE", help="write them as a pcap")
+    packets.add_argument("--packet", type=int, metavar="N", help="one packet's layers")
     _command(commands, "status", "records:status", "what is stored and how Guardian is", form=True)
     optout = _command(
         commands, "opt-out", "records:opt_out", "did switching it off work?", form=True

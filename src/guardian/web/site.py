@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from guardian.respond.settings import Settings as RespondSettings
     from guardian.store import Store
+    from guardian.web.packets import Packets
     from guardian.web.settings import Settings
 
 
@@ -44,6 +45,7 @@ class Site:
     login: bool
     local: bool = False
     respond_settings: RespondSettings | None = None
+    packets: Packets | None = None
     now: Callable[[], datetime] = utc_now
     zone: tzinfo | None = None
     key: bytes = b""
