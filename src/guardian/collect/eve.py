@@ -1,31 +1,33 @@
 """Collect Suricata's EVE log: every event type, from version 4 to 8.
 
 Speed decides how this works (docs/performance.md has the figures). A chunk of whole
-lines is split once, looked at once by DuckDB to tell each line's type and whether
-anything about it is doubtful, and then decoded by DuckDB straight into the typed
-tables (``eve_columns``). Only doubtful lines are looked at by Python (``eve_check``),
-one by one: what it cannot mend goes to quarantine with its place and reason.
+lines becomes one Arrow column without a copy; a look for ``event_type`` in the text
+tells each line's table; DuckDB then decodes each table's lines into columns, together
+with a doubt about each (``eve_columns``). Addresses are brought to their normal form a
+column at a time. Only doubtful lines are looked at by Python (``eve_check``), one by
+one: what it cannot mend goes to quarantine with its place and reason.
 """
 
 from __future__ import annotations
 
-import functools
-import itertools
-import json
+import array
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from guardian.collect import eve_columns
 from guardian.collect.eve_check import check
+from guardian.collect.eve_query import query
+from guardian.collect.eve_values import normal
 from guardian.collect.settings import Settings
 from guardian.collect.tailer import Mark, Tailer
 from guardian.errors import StoreError
-from guardian.intel.addresses import normalise
-from guardian.model.batch import Batch, Derived, Reject, SourceInfo
+from guardian.model.batch import Batch, Reject, SourceInfo
 from guardian.store.scratch import Scratch
 
 if TYPE_CHECKING:
@@ -38,16 +40,22 @@ if TYPE_CHECKING:
 SAMPLES = 50
 """Refused lines of one reason in one batch that are kept with their place; all are counted."""
 
-_ROWS = 4096
-"""Lines in one Arrow batch: what one thread of DuckDB takes at a time."""
-
 _LONG_LINE = 2048
 """Only a longer line can nest deeply enough to need a look (``eve_check.MAX_DEPTH``)."""
 
 _MANY_BRACKETS = 64
 
-_ONCE = (b'"event_type"', b'"timestamp"')
+_ONCE = ('"event_type"', '"timestamp"')
 """Keys whose second occurrence would change what an event is."""
+
+_TYPE_KEY = '"event_type":"'
+_SPACED_TYPE = r'"event_type"\s*:\s*"([^"\\]{1,64})"'
+
+_DOUBTED = 255
+"""Stands for the table of a line that is not decoded before Python has looked at it."""
+
+_WORD = 4
+"""So much of an event type, with the quote behind it, tells the typed tables apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +86,9 @@ class EveCollector:
             chunk_bytes=self.settings.batch_bytes,
         )
         with Scratch() as scratch:
+            decoder = EveDecoder(scratch, self.settings.max_line_bytes)
             for chunk in tailer.unread(Mark.from_json(bookmark), final=final):
-                yield EveDecoder(scratch, self.settings.max_line_bytes).batch(chunk)
+                yield decoder.batch(chunk)
 
 
 class EveDecoder:
@@ -87,68 +96,87 @@ class EveDecoder:
 
     def __init__(self, scratch: Scratch, max_line_bytes: int) -> None:
         self._scratch = scratch
+        self._incoming = scratch.feed("incoming", _NOTHING)
         self._max_line_bytes = max_line_bytes
 
     def batch(self, chunk: Chunk) -> Batch:
         """Return the batch that stores the lines of a chunk."""
-        lines = chunk.data.split(b"\n")
-        if not lines[-1]:
-            lines.pop()
+        lines = _Lines(chunk.data)
         rejects = _Rejects(chunk, lines)
-        repeated = any(chunk.data.count(key) != len(lines) for key in _ONCE)
-        tables, newest = self._sorted_out(lines, rejects, repeated=repeated)
+        tables, newest = self._decoded(lines, rejects)
         return Batch(
-            tables={},
-            derived={
-                table: Derived(
-                    lines=part,
-                    source=eve_columns.source(table),
-                    columns=eve_columns.columns(table),
-                )
-                for table, part in tables.items()
-            },
+            tables=tables,
+            numbered=len(lines),
             bookmark=chunk.mark.as_json(),
             rejects=(*chunk.rejects, *rejects.found()),
             events=len(lines) - rejects.total,
             newest=newest,
         )
 
-    def _sorted_out(
-        self, lines: list[bytes], rejects: _Rejects, *, repeated: bool
+    def _decoded(
+        self, lines: _Lines, rejects: _Rejects
     ) -> tuple[dict[str, pa.Table], datetime | None]:
-        """Return the lines by table, doubtful ones mended or refused, and the latest time."""
+        """Return the rows of each table, doubtful lines mended or refused, and the latest time."""
         if not lines:
             return {}, None
-        numbered = _numbered(range(len(lines)), lines)
-        looked = self._look(numbered)
-        doubtful = self._doubtful(lines, looked, repeated=repeated)
-        mended = self._mended(lines, doubtful, rejects)
-        wide = sorted(set(pc.filter(looked["n"], looked["wide"]).to_pylist()).difference(doubtful))
-        kinds = looked["kind"].to_pylist() if wide else []
-        narrowed = _numbered(
-            wide,
-            [
-                _narrow(lines[at])
-                if _KINDS[kinds[at]] in _ADDRESSES_WITHIN
-                else _narrow_ends(lines[at])
-                for at in wide
-            ],
+        kinds = self._kinds(lines)
+        self._incoming.table = pa.table(
+            {"n": _numbers(len(lines)), "kind": kinds.to_arrow(), "line": lines.text}
         )
-        touched = pc.is_in(looked["n"], pa.array([*doubtful, *wide], pa.int32()))
-        untouched = pc.invert(touched)
-        parts = [
-            (numbered.filter(untouched), looked.filter(untouched)),
-            (narrowed, looked.take(pa.array(wide, pa.int32()))),
-            mended,
-        ]
-        return _by_table(parts), max(
-            (pc.max(seen["ts"]).as_py() for _, seen in parts if seen.num_rows), default=None
+        parts: dict[str, list[pa.Table]] = {}
+        doubtful = (kinds == _DOUBTED).arg_true().to_list()
+        for kind in kinds.unique().to_list():
+            if kind != _DOUBTED:
+                table = eve_columns.KINDS[kind]
+                rows, doubted = _told_apart(normal(table, self._rows(table)), "doubtful")
+                parts.setdefault(table, []).append(rows)
+                doubtful += doubted
+        for table, rows in self._mended(lines, sorted(doubtful), rejects):
+            parts.setdefault(table, []).append(rows)
+        self._incoming.table = _NOTHING  # frees the lines
+        whole = {table: pa.concat_tables(rows) for table, rows in parts.items()}
+        newest = max(
+            (pc.max(rows["seen"]).as_py() for rows in whole.values() if rows.num_rows), default=None
         )
+        return {table: rows.drop_columns(_ASIDE) for table, rows in whole.items()}, newest
+
+    def _kinds(self, lines: _Lines) -> pl.Series:
+        """Return the number of each line's table, as far as its text tells."""
+        text = lines.series()
+        at = text.str.find(_TYPE_KEY, literal=True)
+        word = text.str.slice(at + len(_TYPE_KEY), _WORD)
+        kinds = word.replace_strict(_BY_WORD, default=_RAW, return_dtype=pl.UInt8)
+        if at.null_count():  # written with spaces, or not at all
+            spaced = pl.when(at.is_null()).then(text.str.extract(_SPACED_TYPE) + '"')
+            word = pl.select(spaced.str.slice(0, _WORD)).to_series()
+            told = word.replace_strict(_BY_WORD, default=_RAW, return_dtype=pl.UInt8)
+            told = told.zip_with(word.is_not_null(), pl.repeat(_DOUBTED, len(text), eager=True))
+            kinds = kinds.zip_with(at.is_not_null(), told.cast(pl.UInt8))
+        return kinds.scatter(self._suspicious(lines, text), _DOUBTED)
+
+    def _suspicious(self, lines: _Lines, text: pl.Series) -> list[int]:
+        """Return the lines that DuckDB might read otherwise than they were meant, or not well."""
+        found = {
+            at
+            for at in (text.str.len_bytes() > _LONG_LINE).arg_true().to_list()
+            if len(lines[at]) > self._max_line_bytes
+            or lines[at].count(b"{") + lines[at].count(b"[") > _MANY_BRACKETS
+        }
+        for key in _ONCE:
+            found.update((text.str.count_matches(key, literal=True) != 1).arg_true().to_list())
+        return sorted(found)
+
+    def _rows(self, table: str) -> pa.Table:
+        """Return the rows of one table as DuckDB decodes them."""
+        try:
+            return self._scratch.planned(query(table))
+        except StoreError:  # a line is not JSON: ask about each before decoding it
+            return self._scratch.planned(query(table, guarded=True))
 
     def _mended(
-        self, lines: Sequence[bytes], doubtful: Sequence[int], rejects: _Rejects
-    ) -> tuple[pa.Table, pa.Table]:
-        """Look closely at doubtful lines; return those that can be stored after all."""
+        self, lines: _Lines, doubtful: Sequence[int], rejects: _Rejects
+    ) -> Iterator[tuple[str, pa.Table]]:
+        """Look closely at doubtful lines; yield those that can be stored after all, by table."""
         kept: dict[int, bytes] = {}
         for at in doubtful:
             line = lines[at]
@@ -156,48 +184,68 @@ class EveDecoder:
             if isinstance(seen, str):
                 rejects.add(at, seen)
             else:
-                kept[at] = _narrow(seen)
-        numbered = _numbered(list(kept), list(kept.values()))
-        looked = self._look(numbered)
-        for at in pc.filter(looked["n"], looked["unfit"]).to_pylist():
-            # Python and DuckDB disagree about this line; the stricter one is believed.
-            rejects.add(at, "not JSON")
-        fit = pc.invert(looked["unfit"])
-        return numbered.filter(fit), looked.filter(fit)
-
-    def _look(self, numbered: pa.Table) -> pa.Table:
-        """Return for each line, in order, what ``_look`` selects."""
-        with self._scratch.registered("incoming", _in_batches(numbered)):
-            try:
-                looked = self._scratch.arrow(_FAST_LOOK)
-            except StoreError:  # a line is not JSON: ask about each before decoding it
-                looked = self._scratch.arrow(_GUARDED_LOOK)
-        return looked.take(pc.sort_indices(looked["n"]))
-
-    def _doubtful(self, lines: Sequence[bytes], looked: pa.Table, *, repeated: bool) -> list[int]:
-        found = set(pc.filter(looked["n"], looked["doubtful"]).to_pylist())
-        found.update(
-            at
-            for at, line in enumerate(lines)
-            if len(line) > _LONG_LINE
-            and (
-                len(line) > self._max_line_bytes
-                or line.count(b"{") + line.count(b"[") > _MANY_BRACKETS
-            )
+                kept[at] = seen
+        if not kept:
+            return
+        kinds = [_kind(line) for line in kept.values()]
+        self._incoming.table = pa.table(
+            {
+                "n": pa.array(kept, pa.int32()),
+                "kind": pa.array(kinds, pa.uint8()),
+                "line": pa.array([line.decode() for line in kept.values()], pa.string()),
+            }
         )
-        if repeated:  # some line has a key twice, or within another: find which
-            found.update(
-                at for at, line in enumerate(lines) if any(line.count(key) != 1 for key in _ONCE)
-            )
-        return sorted(found)
+        for kind in sorted(set(kinds)):
+            table = eve_columns.KINDS[kind]
+            decoded = self._scratch.planned(query(table, guarded=True))
+            rows, unfit = _told_apart(normal(table, decoded), "unfit")
+            for at in unfit:
+                # Python and DuckDB disagree about this line; the stricter one is believed.
+                rejects.add(at, "not JSON")
+            yield table, rows
+
+
+class _Lines:
+    """The lines of a chunk: where each begins, and all of them as text without a copy."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        starts = array.array("i", [0])
+        starts.extend([newline.end() for newline in _NEWLINE.finditer(data)])
+        if starts[-1] != len(data):
+            starts.append(len(data))
+        self._starts = starts
+        whole = pa.Array.from_buffers(
+            pa.binary(), len(self), [None, pa.py_buffer(starts), pa.py_buffer(data)]
+        )
+        try:
+            self.text = whole.cast(pa.string())
+        except pa.ArrowInvalid:
+            # What is not UTF-8 becomes empty, hence doubtful.
+            texts = [_text(self[at]) for at in range(len(self))]
+            self.text = pa.array(texts, pa.string())
+
+    def __len__(self) -> int:
+        return len(self._starts) - 1
+
+    def __getitem__(self, at: int) -> bytes:
+        return self._data[self._starts[at] : self._starts[at + 1]].removesuffix(b"\n")
+
+    def start(self, at: int) -> int:
+        """Return at which byte of the chunk a line begins."""
+        return self._starts[at]
+
+    def series(self) -> pl.Series:
+        """Return the lines for polars."""
+        return pl.Series("line", self.text)
 
 
 class _Rejects:
     """Count what is refused by reason, and keep the first of each with its place."""
 
-    def __init__(self, chunk: Chunk, lines: Sequence[bytes]) -> None:
+    def __init__(self, chunk: Chunk, lines: _Lines) -> None:
         self._chunk = chunk
-        self._lines = tuple(lines)  # as they were read: mending changes the list
+        self._lines = lines
         self._found: dict[str, list[int]] = {}
 
     @property
@@ -211,68 +259,41 @@ class _Rejects:
 
     def found(self) -> Iterator[Reject]:
         """Yield the refused lines; the last of a reason stands for all that are not kept."""
-        if not self._found:
-            return
-        starts = list(itertools.accumulate((len(line) + 1 for line in self._lines), initial=0))
         for reason, places in self._found.items():
             for place in places[:SAMPLES]:
                 last = place == places[:SAMPLES][-1]
                 yield Reject(
                     reason=reason,
-                    place=f"{self._chunk.file} byte {self._chunk.start + starts[place]}",
+                    place=f"{self._chunk.file} byte {self._chunk.start + self._lines.start(place)}",
                     sample=self._lines[place][:2000],
                     count=1 + len(places) - len(places[:SAMPLES]) if last else 1,
                 )
 
 
-def _by_table(parts: Sequence[tuple[pa.Table, pa.Table]]) -> dict[str, pa.Table]:
-    """Return lines by the table they belong to; ``parts`` are lines and what was seen of them."""
-    kinds = {kind for _, seen in parts for kind in pc.unique(seen["kind"]).to_pylist()}
-    return {
-        _KINDS[kind]: _in_batches(
-            pa.concat_tables(lines.filter(pc.equal(seen["kind"], kind)) for lines, seen in parts)
-        )
-        for kind in sorted(kinds)
+_NEWLINE = re.compile(b"\n")
+_RAW = eve_columns.KINDS.index(eve_columns.RAW)
+_BY_WORD = {f'{kind}"'[:_WORD]: at for at, kind in enumerate(eve_columns.KINDS[:_RAW])}
+_BY_NAME = {kind: at for at, kind in enumerate(eve_columns.KINDS[:_RAW])}
+_ASIDE = ["seen", "doubtful", "unfit"]
+_NOTHING = pa.table(
+    {
+        "n": pa.array([], pa.int32()),
+        "kind": pa.array([], pa.uint8()),
+        "line": pa.array([], pa.string()),
     }
+)
 
 
-def _numbered(numbers: Sequence[int], lines: Sequence[bytes]) -> pa.Table:
-    """Return lines as a table; one that is not UTF-8 becomes empty, hence doubtful."""
-    texts = pa.array(lines, pa.binary())
-    try:
-        texts = texts.cast(pa.string())
-    except pa.ArrowInvalid:
-        texts = pa.array([_text(line) for line in lines], pa.string())
-    return pa.table({"n": pa.array(numbers, pa.int32()), "line": texts})
+class _Typed(msgspec.Struct):
+    event_type: str
 
 
-def _narrow(line: bytes) -> bytes:
-    """Bring the IPv6 addresses of a line to their normal form: Suricata writes them in full."""
-    return _WIDE_ADDRESS.sub(_narrowed, line)
+def _kind(line: bytes) -> int:
+    return _BY_NAME.get(msgspec.json.decode(line, type=_Typed).event_type, _RAW)
 
 
-def _narrow_ends(line: bytes) -> bytes:
-    """Do the same for the two ends of the event only, which is four times as fast."""
-    for key in (b'"src_ip":"', b'"dest_ip":"'):
-        start = line.find(key) + len(key)
-        if start < len(key) or line[start + 39 : start + 40] != b'"':
-            return _narrow(line)
-        line = line[:start] + _short(line[start : start + 39]) + line[start + 39 :]
-    return line
-
-
-@functools.lru_cache(maxsize=1 << 16)
-def _short(text: bytes) -> bytes:
-    normal = normalise(text.decode(errors="replace"))
-    return text if normal is None else normal.encode()
-
-
-def _narrowed(match: re.Match[bytes]) -> bytes:
-    return b'"%s"' % _short(match[1])
-
-
-def _in_batches(table: pa.Table) -> pa.Table:
-    return pa.Table.from_batches(table.to_batches(max_chunksize=_ROWS), schema=table.schema)
+def _numbers(count: int) -> pa.Array:
+    return pa.array(range(count), pa.int32())
 
 
 def _text(line: bytes) -> str:
@@ -282,77 +303,9 @@ def _text(line: bytes) -> str:
         return ""
 
 
-_WIDE_ADDRESS = re.compile(rb'"([0-9a-f]{4}:[0-9a-f]{4}:[0-9a-f:]{29})"')
-
-_V4 = r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\.){3}"
-_V4 += r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-_USUAL_ADDRESS = rf"{_V4}|(?:[0-9a-f]{{4}}:){{7}}[0-9a-f]{{4}}"
-
-
-_ADDRESSES_WITHIN = frozenset({"dns", "alert", "raw_event"})
-"""Tables whose events hold more addresses than those of their two ends."""
-
-_KINDS = (*sorted(eve_columns.TYPED), "raw_event")
-_LOOKED_AT = json.dumps(
-    {
-        "timestamp": "VARCHAR",
-        "event_type": "VARCHAR",
-        "flow_id": "BIGINT",
-        "src_ip": "VARCHAR",
-        "dest_ip": "VARCHAR",
-        "src_port": "USMALLINT",
-        "dest_port": "USMALLINT",
-        "proto": "VARCHAR",
-        "flow": {
-            "start": "VARCHAR",
-            "end": "VARCHAR",
-            "bytes_toserver": "BIGINT",
-            "bytes_toclient": "BIGINT",
-            "pkts_toserver": "BIGINT",
-            "pkts_toclient": "BIGINT",
-        },
-    }
-)
-
-
-def _unusual_time(text: str) -> str:
-    """Return SQL that is true for a time whose form or year is not the usual one."""
-    return f"(strlen({text}) NOT IN (26, 31) OR {text} < '1970' OR {text} >= '2100')"
-
-
-def _look(decoded: str) -> str:
-    """Return the query that looks at every line once; ``decoded`` makes an event of a line."""
-    kinds = " ".join(f"WHEN '{kind}' THEN {at}" for at, kind in enumerate(_KINDS))
-    time = eve_columns.time("j.timestamp")
-    # Only small numbers come out: fetching text from DuckDB costs more than all the rest.
-    return f"""
-SELECT
-    n::INTEGER AS n,
-    CASE j.event_type {kinds} ELSE {len(_KINDS) - 1} END::UTINYINT AS kind,
-    {time} AS ts,
-    coalesce(
-        j.event_type IS NULL OR j.event_type = '' OR strlen(j.event_type) > 64
-        OR {time} IS NULL OR {_unusual_time("j.timestamp")}
-        OR (j.src_ip IS NOT NULL AND NOT regexp_full_match(j.src_ip, '{_USUAL_ADDRESS}'))
-        OR (j.dest_ip IS NOT NULL AND NOT regexp_full_match(j.dest_ip, '{_USUAL_ADDRESS}'))
-        OR (coalesce(j.proto, '') IN ('TCP', 'UDP') AND (j.src_port IS NULL OR j.dest_port IS NULL))
-        OR (j.flow_id IS NULL AND j.event_type IN ('flow', 'dns', 'tls', 'http', 'quic'))
-        OR coalesce(j.flow_id, 0) < 0
-        OR (j.event_type = 'flow' AND (
-            j.flow IS NULL
-            OR j.flow.start IS NOT NULL AND {_unusual_time("j.flow.start")}
-            OR j.flow."end" IS NOT NULL AND {_unusual_time('j.flow."end"')}
-            OR coalesce(j.flow.bytes_toserver, -1) < 0 OR coalesce(j.flow.bytes_toclient, -1) < 0
-            OR coalesce(j.flow.pkts_toserver, -1) < 0 OR coalesce(j.flow.pkts_toclient, -1) < 0
-        )),
-        true
-    ) AS doubtful,
-    j.event_type IS NULL OR {time} IS NULL AS unfit,
-    coalesce(strlen(j.src_ip) = 39, false) OR coalesce(strlen(j.dest_ip) = 39, false)
-        OR coalesce(j.event_type = 'dns' AND contains(line, '"AAAA"'), false) AS wide
-FROM (SELECT n, line, {decoded} AS j FROM incoming)
-"""
-
-
-_FAST_LOOK = _look(f"from_json(line, '{_LOOKED_AT}')")
-_GUARDED_LOOK = _look(f"CASE WHEN json_valid(line) THEN from_json(line, '{_LOOKED_AT}') END")
+def _told_apart(rows: pa.Table, doubt: str) -> tuple[pa.Table, list[int]]:
+    """Return the rows without a doubt, and the numbers of the others."""
+    doubted = rows[doubt]
+    if not pc.any(doubted).as_py():
+        return rows, []
+    return rows.filter(pc.invert(doubted)), pc.filter(rows["n"], doubted).to_pylist()

@@ -1,14 +1,12 @@
 """Where the fields of an EVE event go: one table of the store for each event type.
 
-DuckDB decodes the lines of one type with a structure that names only what is stored,
-straight into the typed table; Python never holds an event. Field names are those of
+DuckDB decodes the lines of one type with a structure that names only what is stored
+into that table's columns; Python never holds an event. Field names are those of
 Suricata's documentation (docs.suricata.io, "EVE JSON Format"), versions 4 to 8.
 """
 
 from __future__ import annotations
 
-import functools
-import json
 from typing import Any
 
 TEXT, BIG, INT, PORT, BOOL = "VARCHAR", "BIGINT", "INTEGER", "USMALLINT", "BOOLEAN"
@@ -168,6 +166,10 @@ _FIELDS: dict[str, Spec] = {
 TYPED = frozenset(_FIELDS)
 """Event types with a table of their own name; every other is kept whole in ``raw_event``."""
 
+RAW = "raw_event"
+KINDS = (*sorted(TYPED), RAW)
+"""Tables by the number that stands for each while lines are sorted out."""
+
 
 # A password that crosses the wire in the clear is a finding; it is not for the store.
 # The quick look for the word spares nearly every line the expression.
@@ -209,7 +211,7 @@ _ENDS = {
     "proto": "j.proto",
 }
 _LINK = {"src_mac": _macs("src"), "dest_mac": _macs("dest"), "vlan": "j.vlan"}
-_TS = {"ts": time("j.timestamp")}
+_TS = {"ts": "seen"}
 
 # In DNS v3 (Suricata 8) an answer's source is the responder; before, it was the client.
 _SWAPPED = "(j.dns.type = 'response' AND coalesce(j.dns.version, 3) >= 3)"
@@ -223,8 +225,8 @@ _QUERY_NAME = "coalesce(j.dns.rrname, j.dns.queries[1].rrname, j.dns.query[1].rr
 
 _SELECTS: dict[str, dict[str, str]] = {
     "flow": {
-        "ts": f"coalesce({time('j.flow.start')}, {time('j.timestamp')})",
-        "end_ts": f"coalesce({time('j.flow.end')}, {time('j.timestamp')})",
+        "ts": f"coalesce({time('j.flow.start')}, seen)",
+        "end_ts": f"coalesce({time('j.flow.end')}, seen)",
         **_ENDS,
         "app_proto": "j.app_proto",
         **{
@@ -350,16 +352,16 @@ _SELECTS: dict[str, dict[str, str]] = {
 }  # fmt: skip
 
 
-@functools.cache
-def columns(table: str) -> dict[str, str]:
-    """Return the columns of a table and the SQL over a decoded event ``j`` of each."""
+ADDRESSES: dict[str, tuple[str, ...]] = {
+    "dns": ("answers",),
+    "alert": ("client_ip", "server_ip"),
+}
+"""Columns besides the two ends of an event that hold addresses (``answers``: among others)."""
+
+
+def selected(table: str) -> dict[str, str]:
+    """Return the columns of a table, and the SQL over a decoded event ``j`` of each."""
     return _SELECTS[table]
-
-
-@functools.cache
-def source(table: str) -> str:
-    """Return the SELECT that decodes the lines of one table into ``j``."""
-    return f"SELECT n, line, from_json(line, '{json.dumps(structure(table))}') AS j FROM incoming"
 
 
 def structure(table: str) -> Spec:

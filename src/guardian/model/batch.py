@@ -28,26 +28,6 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Derived:
-    """Rows that the store works out itself from what was read, without Python objects.
-
-    ``lines`` has the columns ``line`` (text) and ``n``, which numbers the rows of the
-    whole batch from 0. ``columns`` maps a column of the table to a SQL expression over
-    ``source``; ``source`` is a SELECT FROM ``incoming`` that keeps ``n``. All SQL is a
-    constant of the collector: nothing that was read is ever part of it.
-    """
-
-    lines: pa.Table
-    source: str
-    columns: Mapping[str, str]
-
-    @property
-    def num_rows(self) -> int:
-        """How many rows these lines give."""
-        return int(self.lines.num_rows)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """Typed columns by table name, committed together with the bookmark.
 
@@ -60,8 +40,9 @@ class Batch:
     that says the same again is left as it is, one that says something else takes
     the place of the row with the same values there. ``ts`` is always one of them.
 
-    ``derived`` holds rows by table like ``tables``, for sources so large that Python
-    objects would be too slow; ``newest`` is then the latest time in them.
+    ``numbered`` says that every table has a column ``n`` besides, which numbers the rows
+    over the whole batch from 0 to below that many: their ids then follow the source's order
+    across tables. ``newest`` is the latest time of an event where no ``ts`` says it.
 
     ``dropped`` counts what a live source lost because nobody had time for it.
     """
@@ -71,7 +52,7 @@ class Batch:
     rejects: tuple[Reject, ...] = ()
     events: int = 0
     replace: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    derived: Mapping[str, Derived] = field(default_factory=dict)
+    numbered: int = 0
     newest: datetime | None = None
     dropped: int = 0
 

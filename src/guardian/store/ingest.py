@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from guardian.model.batch import Batch, Derived, Reject, SourceInfo
+    from guardian.model.batch import Batch, Reject, SourceInfo
     from guardian.store.connection import Store, Transaction
 
 QUARANTINE_SAMPLES = 200
@@ -113,9 +113,10 @@ def commit(store: Store, source_id: int, batch: Batch) -> None:
     store.require_room()
     newest: list[datetime] = [] if batch.newest is None else [batch.newest]
     with store.transaction() as tx:
-        _derive(tx, batch.derived, source_id)
+        if batch.numbered:
+            _insert_numbered(tx, batch, source_id)
         for table, columns in batch.tables.items():
-            if columns.num_rows:
+            if columns.num_rows and not batch.numbered:
                 newest.append(pc.max(columns["ts"]).as_py())
                 key = batch.replace.get(table)
                 append(tx, table, _changed(tx, table, columns, source_id, key), source_id)
@@ -192,22 +193,17 @@ def _changed(
     return rows
 
 
-def _derive(tx: Transaction, derived: Mapping[str, Derived], source_id: int) -> None:
-    """Let DuckDB make rows from lines; a row's id follows from the line's number."""
-    if not derived:
-        return
+def _insert_numbered(tx: Transaction, batch: Batch, source_id: int) -> None:
+    """Add the rows of every table; a row's id follows from its number in the batch."""
     first = int(tx.value("SELECT next_id FROM row_counter"))
-    used = 0
-    for table, rows in derived.items():
-        names = ", ".join(f'"{name}"' for name in rows.columns)
-        values = ", ".join(rows.columns.values())
-        with tx.registered("incoming", rows.lines):
+    for table, columns in batch.tables.items():
+        names = ", ".join(f'"{name}"' for name in columns.column_names if name != "n")
+        with tx.registered("incoming", columns):
             tx.execute(
                 f"INSERT INTO {table} (id, source_id, {names}) "
-                f"SELECT n + {first}, {source_id}, {values} FROM ({rows.source})"
+                f"SELECT n + {first}, {source_id}, {names} FROM incoming"
             )
-        used = max(used, pc.max(rows.lines["n"]).as_py() + 1)
-    tx.execute("UPDATE row_counter SET next_id = ?", [first + used])
+    tx.execute("UPDATE row_counter SET next_id = ?", [first + batch.numbered])
 
 
 def append(tx: Transaction, table: str, columns: pa.Table, source_id: int) -> None:
