@@ -4,7 +4,7 @@
 -- class: c2_beacon
 -- level: medium
 -- tags: [attack.command-and-control, attack.t1071, attack.t1029]
--- description: A device calls one destination again and again at nearly equal intervals with messages of nearly equal size, and nothing known explains it. Implants report to their controller like this; so do cloud gadgets, which is why known services are explained away first.
+-- description: A device calls one destination (by name, over all its addresses) again and again at nearly equal intervals with messages of nearly equal size, and nothing known explains it. Implants report to their controller like this; so do cloud gadgets, which is why known services and measured rhythms of known gadgets are explained away first.
 -- falsepositives:
 --   - A cloud gadget whose maker is not in the catalogue.
 --   - A monitoring script of one's own.
@@ -18,6 +18,12 @@
 --   max_dispersion_long: {default: 0.1, unit: quartile coefficient, reason: "few calls must be more regular"}
 --   max_size_dispersion: {default: 0.3, unit: quartile coefficient, reason: "an idle implant says the same each time"}
 --   min_coverage: {default: 0.4, unit: share, reason: "calls times interval over the span: beats must fill it"}
+--   parallel_s: {default: 0.5, unit: s, reason: "connections opened together are one call"}
+--   long_s: {default: 1800, unit: s, reason: "from here on a sleep counts as long"}
+--   rhythm_s: {default: 1.0, unit: s, reason: "a measured rhythm of a known gadget matches within a second"}
+--   rhythm_share: {default: 0.05, unit: share, reason: "or five per cent, as in the measurement's own code"}
+--   gadget_kinds: {default: [tv, speaker, camera, doorbell, plug, hub, console, printer, appliance], unit: kinds, reason: "things that call their maker's cloud by the clock all day"}
+--   bins: {default: 20, unit: bins, reason: "of the histogram of intervals, up to twice the usual one; what is longer is in the last"}
 --   fast_s: {default: 300, unit: s, reason: "operators want to be answered soon; makers save their servers' time"}
 --   many_calls: {default: 100, unit: calls, reason: "so many equal calls are no coincidence, however slow"}
 --   usual_ports: {default: [80, 443, 5222, 5223, 5228, 8080, 8443, 8883, 1883], unit: ports, reason: "where gadgets call their makers; elsewhere a regular call is odder"}
@@ -25,54 +31,119 @@
 --   explained_ports: {default: [53, 67, 68, 123, 137, 138, 546, 547, 853, 1900, 3702, 5351, 5353, 5355], unit: ports, reason: "protocols that are periodic by design: names, time, leases, discovery"}
 --   mail_ports: {default: [110, 143, 993, 995], unit: ports, reason: "a mail program asks a named server for news by the clock"}
 --   explained_names: {default: [apple.com, icloud.com, google.com, gstatic.com, googleapis.com, android.com, microsoft.com, windows.com, windowsupdate.com, msftconnecttest.com, msftncsi.com, ubuntu.com, debian.org, fedoraproject.org, mozilla.com, mozilla.org, firefox.com, ntp.org, akamaized.net, amazon.com, netflix.com, nflxvideo.net, spotify.com, whatsapp.net, facebook.com, signal.org, tailscale.com, ui.com, pi-hole.net, home-assistant.io], unit: names, reason: "updaters, connectivity checks and messengers of the systems homes have"}
-WITH call AS (
-    SELECT f.src_ip, coalesce(n.name, f.dest_ip) AS dest, f.dest_ip, f.dest_port, f.proto, f.ts,
-           f.bytes_toserver AS size, f.failed, n.name IS NOT NULL AS named, f.id, 'flow:' AS kind
-    FROM v_flow f LEFT JOIN v_address_name n ON n.ip = f.dest_ip
-    WHERE f.ts BETWEEN $since AND $until AND f.direction IN ('outbound', 'external')
+WITH place AS (
+    -- Where calls can go: each outside address by the name it was reached under.
+    SELECT a.ip, coalesce(n.name, a.ip) AS dest, n.name IS NOT NULL AS named
+    FROM address_info a LEFT JOIN v_address_name n ON n.ip = a.ip
+    WHERE NOT a.home AND a.scope NOT IN ('multicast', 'broadcast')
+),
+often AS (
+    SELECT f.src_ip, p.dest, f.dest_port, f.proto, 'flow' AS kind, bool_or(p.named) AS named,
+           count(*) AS n, min(f.ts) AS first_seen, max(f.ts) AS last_seen
+    FROM flow f JOIN place p ON p.ip = f.dest_ip
+    WHERE f.ts BETWEEN $since AND $until
       AND f.proto IN ('TCP', 'UDP') AND NOT list_contains($explained_ports, f.dest_port)
-      -- The end of an old connection that the sensor did not see begin.
-      AND (f.proto = 'UDP' OR f.opened)
+      -- Else it is the end of an old connection that the sensor did not see begin.
+      AND (f.proto = 'UDP' OR coalesce(f.tcp_flags_ts & 2 > 0, true))
+    GROUP BY ALL HAVING count(*) * 2 >= least($min_calls, $min_calls_long)
     UNION ALL
     -- Through a proxy at home, the destination is in the request.
-    SELECT h.src_ip, lower(split_part(h.hostname, ':', 1)), h.dest_ip, h.dest_port, 'TCP', h.ts,
-           NULL, false, true, h.id, 'http:'
+    SELECT h.src_ip, lower(split_part(h.hostname, ':', 1)), h.dest_port, 'TCP', 'http', true,
+           count(*), min(h.ts), max(h.ts)
     FROM http h JOIN address_info d ON d.ip = h.dest_ip AND d.home
     WHERE h.ts BETWEEN $since AND $until AND h.hostname LIKE '%.%' AND h.hostname <> h.dest_ip
       AND (h.http_method = 'CONNECT' OR starts_with(h.url, 'http://'))
+    GROUP BY ALL HAVING count(*) * 2 >= least($min_calls, $min_calls_long)
 ),
-many AS (
-    SELECT src_ip, dest, dest_port, proto FROM call GROUP BY ALL
-    HAVING count(*) >= $min_calls_long AND epoch(max(ts) - min(ts)) >= $min_span_s
-),
-gap AS (
-    SELECT c.*, epoch(c.ts - lag(c.ts) OVER (PARTITION BY c.src_ip, c.dest, c.dest_port, c.proto ORDER BY c.ts)) AS gap_s
-    FROM call c SEMI JOIN many m USING (src_ip, dest, dest_port, proto)
+owned AS (
+    -- One device, whatever address it had in the window.
+    SELECT o.*, coalesce(min(a.device_id), min(o.src_ip)) AS actor
+    FROM often o LEFT JOIN v_device_address a
+        ON a.ip = o.src_ip AND a.valid_from <= o.first_seen AND o.first_seen < a.valid_to
+    GROUP BY ALL
 ),
 pair AS (
-    SELECT src_ip, dest, dest_port, proto, any_value(named) AS named,
-           count(*) AS n, min(ts) AS first_seen, max(ts) AS last_seen, count(*) FILTER (failed) AS failed,
-           -- Parallel connections of one call count once.
-           quantile_cont(gap_s, [0.25, 0.5, 0.75]) FILTER (gap_s > 0.5) AS q,
-           count(*) FILTER (gap_s > 0.5) + 1 AS calls,
-           quantile_cont(size, [0.25, 0.5, 0.75]) FILTER (size IS NOT NULL) AS s,
-           list_distinct(min(dest_ip, 20)) AS ips, min(kind || id, 60) AS evidence
-    FROM gap GROUP BY ALL
+    SELECT *, row_number() OVER () AS pair, count(*) OVER (PARTITION BY dest) AS devices
+    FROM (SELECT actor, dest, dest_port, proto, kind, bool_or(named) AS named,
+                 list(src_ip ORDER BY last_seen) AS src_ips
+          FROM owned GROUP BY actor, dest, dest_port, proto, kind
+          HAVING sum(n) >= least($min_calls, $min_calls_long)
+             AND epoch(max(last_seen) - min(first_seen)) >= $min_span_s)
 ),
-scored AS (
-    SELECT *, q[2] AS interval_s, epoch(last_seen - first_seen) AS span_s,
-           (q[3] - q[1]) / nullif(q[3] + q[1], 0) AS dispersion,
-           coalesce((s[3] - s[1]) / nullif(s[3] + s[1], 0), 0) AS size_dispersion,
-           count(*) OVER (PARTITION BY dest) AS devices,
+origin AS (SELECT pair, unnest(src_ips) AS src_ip, dest, dest_port, proto, kind FROM pair),
+call AS (
+    SELECT o.pair, f.ts, f.bytes_toserver AS size, f.id,
+           CASE WHEN f.proto = 'TCP' AND coalesce(f.tcp_flags_ts, 0) > 0 THEN coalesce(f.tcp_flags_tc, 0) & 18 <> 18
+                ELSE coalesce(f.pkts_toclient, 0) = 0 END AS failed
+    FROM flow f JOIN place p ON p.ip = f.dest_ip
+        JOIN origin o ON o.kind = 'flow' AND o.src_ip = f.src_ip AND o.dest = p.dest
+            AND o.dest_port IS NOT DISTINCT FROM f.dest_port AND o.proto = f.proto
+    WHERE f.ts BETWEEN $since AND $until AND (f.proto = 'UDP' OR coalesce(f.tcp_flags_ts & 2 > 0, true))
+    UNION ALL
+    SELECT o.pair, h.ts, NULL, h.id, false
+    FROM http h JOIN origin o ON o.kind = 'http' AND o.src_ip = h.src_ip
+        AND o.dest = lower(split_part(h.hostname, ':', 1)) AND o.dest_port IS NOT DISTINCT FROM h.dest_port
+    WHERE h.ts BETWEEN $since AND $until AND (h.http_method = 'CONNECT' OR starts_with(h.url, 'http://'))
+),
+told AS (
+    SELECT pair, count(*) AS n, min(ts) AS first_seen, max(ts) AS last_seen, count(*) FILTER (failed) AS failed,
+           -- Parallel connections of one call count once.
+           quantile_cont(gap_s, [0.25, 0.5, 0.75]) FILTER (gap_s > $parallel_s) AS q,
+           count(*) FILTER (gap_s > $parallel_s) + 1 AS calls,
+           quantile_cont(size, [0.25, 0.5, 0.75]) FILTER (size IS NOT NULL) AS s
+    FROM (SELECT pair, ts, size, failed, epoch(ts - lag(ts) OVER (PARTITION BY pair ORDER BY ts)) AS gap_s FROM call)
+    GROUP BY pair
+),
+regular AS (
+    SELECT * FROM (
+        SELECT *, q[2] AS interval_s, epoch(last_seen - first_seen) AS span_s,
+               (q[3] - q[1]) / nullif(q[3] + q[1], 0) AS dispersion,
+               coalesce((s[3] - s[1]) / nullif(s[3] + s[1], 0), 0) AS size_dispersion
+        FROM told)
+    WHERE calls * interval_s >= $min_coverage * span_s
+      AND size_dispersion <= $max_size_dispersion
+      AND ((calls >= $min_calls AND dispersion <= $max_dispersion)
+           OR (calls >= $min_calls_long AND interval_s >= $long_s AND dispersion <= $max_dispersion_long))
+),
+-- What the page draws: how long the intervals were, and how many calls each hour held.
+drawn AS (
+    SELECT pair, min(id, 60) AS ids, list(bin) FILTER (bin IS NOT NULL) AS filled
+    FROM (
+        SELECT pair, id, least($bins::BIGINT - 1, floor(gap_s / (2 * interval_s / $bins))::BIGINT) AS bin
+        FROM (SELECT c.pair, c.id, r.interval_s, epoch(c.ts - lag(c.ts) OVER (PARTITION BY c.pair ORDER BY c.ts)) AS gap_s
+              FROM call c JOIN regular r USING (pair)))
+    GROUP BY pair
+),
+hours AS (
+    SELECT pair, list(n ORDER BY hour) AS calls_by_hour
+    FROM (SELECT c.pair, time_bucket(INTERVAL 1 HOUR, c.ts) AS hour, count(*) AS n
+          FROM call c JOIN regular r USING (pair) GROUP BY ALL)
+    GROUP BY pair
+),
+called AS (
+    SELECT e.pair, list_distinct(list(f.dest_ip)) AS ips
+    FROM (SELECT pair, unnest(ids) AS id FROM drawn) e JOIN pair p ON p.pair = e.pair AND p.kind = 'flow'
+        JOIN flow f ON f.id = e.id
+    GROUP BY e.pair
+),
+whole AS (
+    SELECT p.*, r.* EXCLUDE (pair), d.ids, d.filled, h.calls_by_hour,
+           coalesce(c.ips, []) AS ips,
+           (SELECT min(k.device) FROM periodic_fingerprint k
+            WHERE (p.dest = k.name OR ends_with(p.dest, '.' || k.name))
+              AND abs(r.interval_s - k.period_s) <= greatest($rhythm_s, $rhythm_share * k.period_s)) AS rhythm_of,
+           exists (SELECT 1 FROM device g WHERE g.device_id = p.actor AND list_contains($gadget_kinds, g.kind)) AS gadget,
            exists (SELECT 1 FROM address_name a WHERE a.kind = 'dns') AS names_seen
-    FROM pair
+    FROM regular r JOIN pair p USING (pair) JOIN drawn d USING (pair) JOIN hours h USING (pair)
+        LEFT JOIN called c USING (pair)
 )
-SELECT 'beacon>' || dest || ':' || dest_port AS key, src_ip,
+SELECT 'beacon>' || dest || ':' || dest_port AS key, src_ips[-1] AS src_ip,
        list_distinct([dest] || ips) AS peers, first_seen, last_seen, n AS count,
-       CASE WHEN exists (SELECT 1 FROM name_hit h WHERE h.name = dest) THEN 'informational'
+       CASE WHEN rhythm_of IS NOT NULL OR exists (SELECT 1 FROM name_hit h WHERE h.name = dest) THEN 'informational'
             WHEN devices >= $max_devices THEN 'low'
             -- Nobody there, but it has a name: a cloud service that is down.
             WHEN failed = n AND named THEN 'low'
+            WHEN gadget AND named AND list_contains($usual_ports, dest_port) THEN 'low'
             WHEN interval_s <= $fast_s OR calls >= $many_calls OR NOT list_contains($usual_ports, dest_port)
                  OR (NOT named AND names_seen) THEN 'medium'
             -- Slow, few, and nothing odd about the destination: most likely a gadget and its maker.
@@ -83,12 +154,13 @@ SELECT 'beacon>' || dest || ':' || dest_port AS key, src_ip,
        {destination: dest, dest_port: dest_port, proto: proto, calls: calls,
         interval_s: round(interval_s, 2), jitter_share: round(dispersion, 3),
         size_bytes: s[2], size_dispersion: round(size_dispersion, 3), duration_s: span_s::BIGINT,
+        scores: {intervals: round(1 - dispersion, 2), sizes: round(1 - size_dispersion, 2),
+                 filled: round(least(1, calls * interval_s / span_s), 2)},
+        interval_bin_s: round(2 * interval_s / $bins, 3),
+        interval_histogram: list_transform(range(0, $bins::BIGINT), lambda b: len(list_filter(filled, lambda x: x = b))),
+        calls_by_hour: calls_by_hour[:48], rhythm_of: rhythm_of,
         unanswered: failed, devices: devices, named: named} AS facts,
-       evidence
-FROM scored
-WHERE calls * interval_s >= $min_coverage * span_s
-  AND size_dispersion <= $max_size_dispersion
-  AND ((calls >= $min_calls AND dispersion <= $max_dispersion)
-       OR (calls >= $min_calls_long AND interval_s >= 1800 AND dispersion <= $max_dispersion_long))
-  AND NOT (named AND list_contains($mail_ports, dest_port))
+       list_transform(ids, lambda i: kind || ':' || i) AS evidence
+FROM whole
+WHERE NOT (named AND list_contains($mail_ports, dest_port))
   AND NOT exists (SELECT 1 FROM name_info i WHERE i.name = dest AND list_contains($explained_names, i.registrable))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from guardian.detect import devices, surveillance
+from guardian.detect import calls, devices, surveillance
 from guardian.detect.cidr import CidrDetector
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from guardian.store import Store
 
 PREPARE: dict[str, Callable[[Store, Settings, datetime], object]] = {
+    "calls": lambda store, _settings, now: calls.update(store, now=now),
     "catalogue": lambda store, _settings, now: surveillance.annotate(store, now=now),
     "devices": lambda store, settings, now: devices.update(store, settings.devices, now),
 }
