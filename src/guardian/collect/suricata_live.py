@@ -99,6 +99,7 @@ class Sensor:
             msg = f"Suricata on {self.interface} ended with code {code}: {self._last_words()}"
             raise CollectorError(msg)
         self._rotate(Mark.from_json(bookmark))
+        packet_buffer.prune(self.folder, self.settings.packet_buffer_mb)
         return self._look()
 
     def state(self) -> SensorState:
@@ -211,7 +212,7 @@ class Sensor:
             if self._process is not None and self.eve.stat().st_size >= ROTATE_BYTES:
                 self.eve.rename(f"{self.eve}.{int(time.time())}")
                 self._process.send_signal(signal.SIGHUP)  # Suricata opens its logs anew
-        rotated = sorted(self.folder.glob("eve.json.*"))
+        rotated = sorted(self.folder.glob("eve.json.*"), key=lambda path: path.stat().st_mtime_ns)
         unread = [path for path in rotated if not _was_read(path, mark)]
         for path in rotated:
             if path not in unread:
