@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from guardian.errors import InputError
 from guardian.model.device import Device
+from guardian.store.ingest import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 SETTABLE = ("name", "kind", "owner", "room", "segment", "model", "vendor")
 """What a person may say of a device."""
+
+_NO_EVIDENCE = ("owner", "room")
 
 BASELINE_MARK = "devices.usual"
 """The watermark of the baselines; without it they are worked out anew."""
@@ -86,13 +89,17 @@ def find(reader: Reader, text: str) -> str:
     raise InputError(msg)
 
 
-def rename(store: Store, device: str, name: str) -> dict[str, Any]:
+def rename(store: Store, device: str, name: str, *, actor: str = "keeper") -> dict[str, Any]:
     """Give a device a name that no evidence changes; return the device as JSON."""
-    return assign(store, device, name=name)
+    return assign(store, device, actor=actor, name=name)
 
 
-def assign(store: Store, device: str, **values: str | None) -> dict[str, Any]:
+def assign(
+    store: Store, device: str, *, actor: str = "keeper", **values: str | None
+) -> dict[str, Any]:
     """Set and lock columns of a device; None unlocks one, so that evidence rules again.
+
+    What has no evidence of its own (owner, room) is empty after it was unlocked.
 
     Raises:
         InputError: no such device or column, or a text that is empty or too long.
@@ -106,18 +113,22 @@ def assign(store: Store, device: str, **values: str | None) -> dict[str, Any]:
             raise InputError(msg)
     with store.transaction() as tx:
         wanted = find(tx, device)
-        row = tx.one("SELECT locked, reasons FROM device WHERE device_id = ?", [wanted]) or {}
+        row = tx.one("SELECT * FROM device WHERE device_id = ?", [wanted]) or {}
         locked, reasons = set(row["locked"]), json.loads(row["reasons"] or "{}")
         for column, value in values.items():
-            if value is None:
+            if value is None and column not in locked:
+                continue
+            text = None if value is None else value.strip()
+            if text is None:
                 locked.discard(column)
                 reasons.pop(column, None)
-                continue
-            locked.add(column)
-            reasons[column] = "because a person said so"
-            tx.execute(
-                f"UPDATE device SET {column} = ? WHERE device_id = ?", [value.strip(), wanted]
-            )
+                note(tx, wanted, actor, "unlock", column)
+            else:
+                locked.add(column)
+                reasons[column] = "because you said so"
+                note(tx, wanted, actor, "set", f"{column}: {row[column] or '—'} → {text}")
+            if text is not None or column in _NO_EVIDENCE:
+                tx.execute(f"UPDATE device SET {column} = ? WHERE device_id = ?", [text, wanted])
         tx.execute(
             "UPDATE device SET locked = ?, reasons = ? WHERE device_id = ?",
             [sorted(locked), json.dumps(reasons), wanted],
@@ -141,21 +152,40 @@ def merge(store: Store, device: str, into: str, *, actor: str = "keeper") -> Non
         ):
             msg = f"{device} and {into} are one device already"
             raise InputError(msg)
-        _point(tx, source, _root(tx, target), f"because {actor} said that they are one device")
+        target = _root(tx, target)
+        _point(tx, source, target, f"because {actor} said that they are one device")
+        note(tx, source, actor, "merge", f"counts as {_name(tx, target)}")
+        note(tx, target, actor, "merge", f"{_name(tx, source)} counts as this")
 
 
-def unmerge(store: Store, device: str) -> None:
-    """Let a merged device stand for itself again.
+def unmerge(store: Store, device: str, *, actor: str = "keeper") -> str:
+    """Let a merged device stand for itself again; return the one it counted as.
 
     Raises:
         InputError: no such device, or it is not merged.
     """
     with store.transaction() as tx:
         wanted = find(tx, device)
-        if tx.value("SELECT merged_into FROM device WHERE device_id = ?", [wanted]) is None:
+        into = tx.value("SELECT merged_into FROM device WHERE device_id = ?", [wanted])
+        if into is None:
             msg = f"{device} is not merged into another device"
             raise InputError(msg)
         _point(tx, wanted, None, None)
+        note(tx, wanted, actor, "split", f"stands for itself again, not for {_name(tx, into)}")
+        note(tx, into, actor, "split", f"{_name(tx, wanted)} stands for itself again")
+    return str(into)
+
+
+def note(tx: Transaction, device_id: str, actor: str, what: str, detail: str) -> None:
+    """Write down what a person did to a device; it is never deleted."""
+    tx.execute(
+        "INSERT INTO device_event (device_id, said_at, actor, what, detail) VALUES (?, ?, ?, ?, ?)",
+        [device_id, utc_now(), actor, what, detail[:300]],
+    )
+
+
+def _name(reader: Reader, device_id: str) -> str:
+    return str(reader.value("SELECT name FROM device WHERE device_id = ?", [device_id]))
 
 
 def _root(reader: Reader, device_id: str) -> str:

@@ -14,8 +14,9 @@ class Settings:
     """CIDRs that are home besides the private ranges: a public prefix of one's own."""
 
     segments: Mapping[str, str] = field(default_factory=dict)
-    """The home's networks and what each is for: CIDR, then role (infrastructure, trusted, iot,
-    guest, or a word of your own). Others are shown by their /24 or /64."""
+    """The home's networks and what each is for: CIDR or ``vlan N``, then role (infrastructure,
+    trusted, iot, guest, or a word of your own). Others are found from traffic and have no role
+    until a person gives one on the page."""
 
     router_min_addresses: int = 5
     """Distinct outside addresses behind one hardware address, from which on it is a router.

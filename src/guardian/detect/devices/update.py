@@ -6,14 +6,13 @@ what is held, so that the same rows seen twice change nothing.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import time
 from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from guardian.detect.devices import coverage, usual
+from guardian.detect.devices import coverage, segments, usual
 from guardian.detect.devices.identity import Interval, Known, Register, settle
 from guardian.detect.devices.merging import propose
 from guardian.detect.devices.naming import Identity, identify
@@ -56,6 +55,9 @@ def _identify(store: Store, settings: Settings, now: datetime) -> int:
     touched = _place(register, seen, settings)
     with store.transaction() as tx:
         _save(tx, register, touched, settings)
+        segments.update(tx, settings, low, high)
+        describe(tx, sorted(touched))
+        segments.suggest(tx)
         propose(tx, touched, settings, now)
         tx.execute(
             "INSERT INTO detector_mark (detector, last_id, ran_at, seconds, error) "
@@ -182,10 +184,9 @@ def _save(
         "ORDER BY last_seen DESC, value) > $most)",
         {"ids": ids, "most": settings.max_hints_per_device},
     )
-    describe(tx, ids, settings)
 
 
-def describe(tx: Transaction, ids: Iterable[str], settings: Settings) -> None:
+def describe(tx: Transaction, ids: Iterable[str]) -> None:
     """Work out name, kind, vendor and model again; what a person has set stays."""
     wanted = list(ids)
     hints: dict[str, list[tuple[str, str]]] = defaultdict(list)
@@ -201,27 +202,17 @@ def describe(tx: Transaction, ids: Iterable[str], settings: Settings) -> None:
     )}  # fmt: skip
     for row in tx.rows(
         """
-        SELECT d.*, a.ip FROM device d LEFT JOIN (
+        SELECT d.*, a.ip, s.segment AS network, s.name AS network_name, s.role FROM device d
+        LEFT JOIN (
             SELECT device_id, arg_min(ip, (contains(ip, ':'), valid_to IS NOT NULL, ip)) AS ip
             FROM device_address GROUP BY 1) a USING (device_id)
+        LEFT JOIN v_address_segment s ON s.ip = a.ip
         WHERE list_contains(?, device_id) ORDER BY first_seen, device_id
         """,
         [wanted],
     ):
         identity = identify(row["mac"], row["ip"], hints[row["device_id"]])
-        _write(tx, row, identity, taken, _segment(row["ip"], settings))
-
-
-def _segment(ip: str | None, settings: Settings) -> tuple[str | None, str]:
-    """Return the network an address lies in, by its configured role, and the reason."""
-    if ip is None:
-        return None, ""
-    address = ipaddress.ip_address(ip)
-    for text, role in settings.segments.items():
-        if address in ipaddress.ip_network(text, strict=False):
-            return role, f"because its address lies in {text}"
-    around = ipaddress.ip_network((address, 24 if address.version == 4 else 64), strict=False)
-    return str(around), "because of its address; the network has no role yet"
+        _write(tx, row, identity, taken)
 
 
 def _write(
@@ -229,7 +220,6 @@ def _write(
     row: dict[str, Any],
     identity: Identity,
     taken: set[str],
-    segment: tuple[str | None, str],
 ) -> None:
     locked = set(row["locked"])
     name = identity.name
@@ -242,14 +232,17 @@ def _write(
         **{key: text for key, text in old.items() if key in locked or key == "merged_into"},
         **{key: text for key, text in identity.reasons.items() if key not in locked},
     }
-    if segment[0] is not None and "segment" not in locked:
-        reasons["segment"] = segment[1]
+    segment = row["role"] or row["network_name"] or row["network"]
+    if segment is not None and "segment" not in locked:
+        reasons["segment"] = f"because its address lies in {row['network']}" + (
+            "" if row["role"] else "; the network has no role yet"
+        )
     new = {
         "name": name,
         "kind": identity.kind,
         "vendor": identity.vendor,
         "model": identity.model,
-        "segment": segment[0],
+        "segment": segment,
     }
     kept = {column: row[column] if column in locked else value for column, value in new.items()}
     tx.execute(
