@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from guardian import respond, triage
+from guardian.app import calls_devices
 from guardian.app import calls_lists, calls_packets
 from guardian.detect import indicators, surveillance_optout
 from guardian.errors import InputError, UsageError
@@ -97,11 +98,6 @@ def _findings(
 def _incidents(service: Service, *, status: str | None = None, limit: int = 200) -> Any:
     with service.store.read() as reader:
         return incidents.as_json(reader, status=status, limit=limit)
-
-
-def _devices(service: Service) -> Any:
-    with service.store.read() as reader:
-        return devices.as_json(reader)
 
 
 def _proposals(service: Service, *, status: str | None = None) -> Any:
@@ -279,7 +275,7 @@ def _backup(service: Service, *, path: str) -> Any:
 _CALLS: dict[str, Callable[..., Any]] = {
     "findings": _findings,
     "incidents": _incidents,
-    "devices": _devices,
+    **calls_devices.CALLS,
     "proposals": _proposals,
     "privacy": _privacy,
     "explain": _explain,

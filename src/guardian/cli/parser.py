@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from guardian import __version__
+from guardian.cli.parser_devices import add_devices
 
 _BENCHES = {
     "ingest": "an EVE file into the store, against bare decoding of it",
@@ -26,7 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"guardian {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_running, _records, _answers, _talking, _hiding, _knowledge, _measuring, _keeping):
+    for add in (_running, _records, add_devices, _answers, _talking, _hiding, _knowledge, _measuring, _keeping):
         add(commands)
     return parser
 
@@ -91,7 +92,7 @@ def _records(commands: Any) -> None:
     incidents = _command(commands, "incidents", "records:incidents", "what happened", form=True)
     incidents.add_argument("--status", choices=("open", "noted", "quiet", "handled", "closed"))
     incidents.add_argument("--limit", type=int, default=200)
-    _command(commands, "devices", "records:devices", "what is in the house", form=True)
+    _command(commands, "devices", "device_records:devices", "what is in the house", form=True)
     proposals = _command(
         commands, "proposals", "records:proposals", "what could be done", form=True
     )

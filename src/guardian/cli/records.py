@@ -39,13 +39,6 @@ def incidents(options: argparse.Namespace) -> int:
     return 0
 
 
-def devices(options: argparse.Namespace) -> int:
-    """Print what is in the house."""
-    columns = ("id", "name", "kind", "vendor", "addresses", "mac", "last_seen")
-    emit(options, _ask(options, "devices"), columns, empty="No devices seen yet.")
-    return 0
-
-
 def proposals(options: argparse.Namespace) -> int:
     """Print what could be done, and what was."""
     columns = ("id", "incident_id", "status", "state", "title", "ends_at")
