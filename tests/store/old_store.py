@@ -2,7 +2,7 @@
 
 Run it once for each schema that lands, with that Guardian, and keep what it makes:
 
-    PYTHONPATH=LANDED/src python tests/store/old_store.py LANDED/pcaps tests/data/schemas/0006.tar.xz
+    PYTHONPATH=LANDED/src python tests/store/old_store.py LANDED/pcaps SCHEMAS/0006.tar.xz
 
 The archive holds a data directory as that Guardian left it, with a cold tier, and
 ``rows.json``: how many rows each table had.

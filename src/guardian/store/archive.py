@@ -9,15 +9,17 @@ between leaves a file that nobody lists, which the next run removes.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from guardian.store.limits import TABLES
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterable
 
     from guardian.store.connection import Reader, Store, Transaction
     from guardian.store.limits import Limits
@@ -25,8 +27,13 @@ if TYPE_CHECKING:
 FOLDER = "cold"
 
 
-def archive(store: Store, limits: Limits, *, now: datetime) -> int:
+def archive(
+    store: Store, limits: Limits, *, now: datetime, stored_before: int | None = None
+) -> int:
     """Move every closed day older than ``hot_days`` to the cold tier; return the rows moved.
+
+    ``stored_before`` leaves rows with that id and above hot: what came late was not
+    looked at for long yet.
 
     Raises:
         StoreError: a file could not be written; its rows are still hot.
@@ -34,31 +41,34 @@ def archive(store: Store, limits: Limits, *, now: datetime) -> int:
     if store.path is None:
         return 0
     horizon = (now - timedelta(days=limits.hot_days)).date()
+    newest = stored_before if stored_before is not None else (1 << 63) - 1
     moved = 0
     for table in TABLES:
         with store.read() as reader:
             days = reader.rows(
-                f"SELECT DISTINCT ts::DATE AS day FROM {table} WHERE ts < ? ORDER BY day",
-                [horizon],
+                f"SELECT DISTINCT ts::DATE AS day FROM {table} WHERE ts < ? AND id < ? "
+                "ORDER BY day",
+                [horizon, newest],
             )
         for row in days:
-            moved += _move_day(store, table, row["day"])
+            moved += _move_day(store, table, row["day"], newest)
     if moved:
         refresh_views(store)
     return moved
 
 
-def _move_day(store: Store, table: str, day: date) -> int:
+def _move_day(store: Store, table: str, day: date, newest: int) -> int:
     """Write one day of one table to a file and take it out of the hot table, at once."""
     root = _root(store)
     name = f"{FOLDER}/{table}/day={day.isoformat()}/{uuid4().hex}.parquet"
     path = root / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    until = day + timedelta(days=1)
+    which: list[object] = [day, day + timedelta(days=1), newest]
+    old = "ts >= ? AND ts < ? AND id < ?"
     with store.transaction() as tx:
-        rows = _write(tx, f"SELECT * FROM {table} WHERE ts >= ? AND ts < ?", [day, until], path)
+        rows = _write(tx, f"SELECT * FROM {table} WHERE {old}", which, path)
         _list(tx, table, day, name, path)
-        tx.execute(f"DELETE FROM {table} WHERE ts >= ? AND ts < ?", [day, until])
+        tx.execute(f"DELETE FROM {table} WHERE {old}", which)
     return rows
 
 
@@ -83,6 +93,35 @@ def _list(tx: Transaction, table: str, day: date, name: str, path: Path) -> None
         f"FROM read_parquet('{target}')",
         [table, day, name, path.stat().st_size],
     )
+    _span(tx, name, path)
+
+
+def _span(tx: Transaction, name: str, path: Path) -> None:
+    """Note which ids a file holds and which columns."""
+    target = str(path).replace("'", "''")
+    columns = tx.rows(f"SELECT column_name FROM (DESCRIBE FROM read_parquet('{target}'))")
+    tx.execute(
+        "INSERT INTO cold_span SELECT ?, coalesce(min(id), 0), coalesce(max(id), 0), ? "
+        f"FROM read_parquet('{target}') ON CONFLICT (file) DO NOTHING",
+        [name, ",".join(row["column_name"] for row in columns)],
+    )
+
+
+def note_spans(store: Store) -> int:
+    """Look into the files that an older Guardian left; return how many were looked at."""
+    if store.path is None:
+        return 0
+    root = _root(store)
+    with store.read() as reader:
+        unknown = [
+            row["file"]
+            for row in reader.rows("SELECT file FROM cold_file ANTI JOIN cold_span USING (file)")
+            if (root / row["file"]).exists()
+        ]
+    for name in unknown:
+        with store.transaction() as tx:
+            _span(tx, name, root / name)
+    return len(unknown)
 
 
 def merge(store: Store, limits: Limits) -> int:
@@ -111,6 +150,11 @@ def _merge_day(store: Store, table: str, day: date) -> int:
         files = _files(tx, table, day)
         listed = ", ".join(_quoted(root / file) for file in files)
         _write(tx, f"SELECT * FROM read_parquet([{listed}], union_by_name = true)", [], root / name)
+        tx.execute(
+            "DELETE FROM cold_span WHERE file IN "
+            "(SELECT file FROM cold_file WHERE table_name = ? AND day = ?)",
+            [table, day],
+        )
         tx.execute("DELETE FROM cold_file WHERE table_name = ? AND day = ?", [table, day])
         _list(tx, table, day, name, root / name)
     return len(files) - 1
@@ -132,41 +176,127 @@ def sweep(store: Store) -> int:
     return gone
 
 
-def drop_before(tx: Transaction, table: str, day: date) -> int:
-    """Take the cold days of a table before ``day`` off the list; return the rows given up."""
-    rows = tx.value(
-        "SELECT coalesce(sum(rows), 0) FROM cold_file WHERE table_name = ? AND day < ?",
-        [table, day],
+def drop_before(tx: Transaction, table: str, day: date, *, stored_before: int) -> int:
+    """Take cold days of a table before ``day`` off the list; return the rows given up.
+
+    Only files whose every row was stored before the id ``stored_before`` go.
+    """
+    old = (
+        "FROM cold_file LEFT JOIN cold_span USING (file) "
+        "WHERE table_name = ? AND day < ? AND coalesce(last_id, 0) < ?"
     )
-    tx.execute("DELETE FROM cold_file WHERE table_name = ? AND day < ?", [table, day])
+    rows = tx.value(f"SELECT coalesce(sum(rows), 0) {old}", [table, day, stored_before])
+    for row in tx.rows(f"SELECT file {old}", [table, day, stored_before]):
+        tx.execute("DELETE FROM cold_file WHERE file = ?", [row["file"]])
+        tx.execute("DELETE FROM cold_span WHERE file = ?", [row["file"]])
     return int(rows)
 
 
 def refresh_views(store: Store) -> None:
-    """Make ``all_<table>`` show both tiers, whatever files there are now."""
+    """Make ``all_<table>`` show both tiers, and ``attributed_<table>`` with who it was.
+
+    Nothing is written when the views stand for today's files already.
+    """
+    with store.read() as reader:
+        version = reader.value("SELECT max(version) FROM schema_migration")
+        files = {table: _present(store, reader, table) for table in TABLES}
+        made_for = hashlib.sha256(f"{store.path}|{version}|{files}".encode()).hexdigest()
+        if reader.value("SELECT made_for FROM view_note") == made_for:
+            return
     with store.transaction() as tx:
         for table in TABLES:
-            # A backup put in place elsewhere lists files that stayed behind.
-            files = [
-                file
-                for file in (_files(tx, table) if store.path else [])
-                if (_root(store) / file).exists()
-            ]
-            cold = ""
-            if files:
-                listed = ", ".join(_quoted(_root(store) / file) for file in files)
-                cold = (
-                    f" UNION ALL BY NAME SELECT * FROM read_parquet([{listed}], "
-                    "union_by_name = true, hive_partitioning = false)"
-                )
+            cold = _cold(_root(store), files[table]) if store.path else ""
             tx.execute(f"CREATE OR REPLACE VIEW all_{table} AS SELECT * FROM {table}{cold}")
+            tx.execute(_ATTRIBUTED.format(table=table, ip=_HOLDER.get(table, "src_ip")))
+        tx.execute("DELETE FROM view_note")
+        tx.execute("INSERT INTO view_note VALUES (?)", [made_for])
 
 
-def _files(reader: Reader, table: str, day: date | None = None) -> list[str]:
+_HOLDER = {"dhcp": "coalesce(e.assigned_ip, e.client_ip)", "sighting": "e.ip"}
+"""Whose row it is, where that is not ``src_ip``: the address as an expression."""
+_ATTRIBUTED = """
+CREATE OR REPLACE VIEW attributed_{table} AS
+SELECT e.*, held.device_id FROM all_{table} e
+LEFT JOIN v_device_address held
+    ON held.ip = {ip} AND e.ts >= held.valid_from AND e.ts < held.valid_to
+"""
+
+
+def relation(
+    reader: Reader,
+    table: str,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    ids: tuple[int, int] | None = None,
+) -> str:
+    """Return what to select FROM for rows of a time or of ids: only files that can have some.
+
+    ``[since, until)`` and ``ids`` (first and last) choose files only: the query still has
+    to say which rows it wants.
+    """
     rows = reader.rows(
-        "SELECT file FROM cold_file WHERE table_name = $table AND day = coalesce($day, day) "
-        "ORDER BY file",
-        {"table": table, "day": day},
+        """
+        SELECT file, columns FROM cold_file LEFT JOIN cold_span USING (file)
+        WHERE table_name = $table
+          AND ($since IS NULL OR last_ts >= $since) AND ($until IS NULL OR first_ts < $until)
+          AND ($first IS NULL OR coalesce(last_id, $first) >= $first)
+          AND ($last IS NULL OR coalesce(first_id, $last) <= $last)
+        ORDER BY file
+        """,
+        {
+            "table": table,
+            "since": since,
+            "until": until,
+            "first": ids[0] if ids else None,
+            "last": ids[1] if ids else None,
+        },
+    )
+    root = _place(reader) if rows else None
+    files = [row for row in rows if root and (root / row["file"]).exists()]
+    if root is None or not files:
+        return table
+    return f"(SELECT * FROM {table}{_cold(root, files)})"
+
+
+def _present(store: Store, reader: Reader, table: str) -> list[dict[str, Any]]:
+    """Return a table's cold files that are there: a backup may have been put elsewhere."""
+    if store.path is None:
+        return []
+    rows = reader.rows(
+        "SELECT file, columns FROM cold_file LEFT JOIN cold_span USING (file) "
+        "WHERE table_name = ? ORDER BY file",
+        [table],
+    )
+    return [row for row in rows if (_root(store) / row["file"]).exists()]
+
+
+def _cold(root: Path, files: Iterable[dict[str, Any]]) -> str:
+    """Return the cold part of a view: files with the same columns are read as one.
+
+    So DuckDB needs to look into one file of each kind to know the columns, not into all.
+    """
+    kinds: dict[str | None, list[str]] = {}
+    for row in files:
+        kinds.setdefault(row["columns"], []).append(_quoted(root / row["file"]))
+    return "".join(
+        f" UNION ALL BY NAME SELECT * FROM read_parquet([{', '.join(listed)}], "
+        f"union_by_name = {'false' if columns else 'true'}, hive_partitioning = false)"
+        for columns, listed in kinds.items()
+    )
+
+
+def _place(reader: Reader) -> Path | None:
+    """Return the data directory; None for a store that lives in memory."""
+    path = reader.value(
+        "SELECT path FROM duckdb_databases() WHERE database_name = current_database()"
+    )
+    return Path(path).parent if path else None
+
+
+def _files(reader: Reader, table: str, day: date) -> list[str]:
+    rows = reader.rows(
+        "SELECT file FROM cold_file WHERE table_name = ? AND day = ? ORDER BY file", [table, day]
     )
     return [row["file"] for row in rows]
 

@@ -28,7 +28,8 @@ class Limits:
     hot_days: int = 7
     """Rows of so many days stay in the fast tier: detectors look back a week."""
     keep_days: int = 90
-    """Rows older than this are deleted: a season, for "was this there before?"."""
+    """Rows older than this are deleted: a season, for "was this there before?". A row is as
+    old as the smaller of two ages: since it happened, and since it was stored."""
     keep_days_by_table: tuple[tuple[str, int], ...] = (
         ("alert", 365),
         ("dhcp", 365),
@@ -51,4 +52,6 @@ class Limits:
     cold_files_per_day: int = 4
     """More files of one table and day than this are merged into one."""
     every_s: float = 600.0
-    """How often the limits are enforced, in seconds."""
+    """How often the limits are enforced, in seconds; at once when the disk is nearly full."""
+    tick_s: float = 60.0
+    """How often roll-ups are brought up to date and the disk is looked at, in seconds."""

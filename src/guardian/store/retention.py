@@ -6,20 +6,30 @@ incidents, roll-ups by the hour and what people answered are never touched.
 
 from __future__ import annotations
 
+import logging
 import shutil
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, time, timedelta
+from time import monotonic
 from typing import TYPE_CHECKING
 
-from guardian.store import archive, rollup
+from guardian.errors import StoreError
+from guardian.store import archive, clock, rollup, settings
 from guardian.store.limits import TABLES
 
 if TYPE_CHECKING:
-    from guardian.store.connection import Reader, Store
+    from guardian.store.connection import Store
     from guardian.store.limits import Limits
+    from guardian.store.reader import Reader
+
+log = logging.getLogger(__name__)
 
 FORECAST_DAYS = 14
 """How far back growth is measured for "full in N days"."""
+FORECAST = "full_in_days"
+"""The setting that keeps the last forecast, for those who do not know the limits."""
+NEWEST_ID = (1 << 63) - 1
+"""Above every row's id."""
 FOLD_DAYS = 2
 """Roll-up steps of the last days may still get late rows."""
 
@@ -43,22 +53,86 @@ class Report:
     given_back: int = 0
 
 
+class Keeper:
+    """Keeps the running store within its limits: a short round often, a whole one when due."""
+
+    def __init__(self, store: Store, limits: Limits) -> None:
+        self._store = store
+        self._limits = limits
+        self._due_at = 0.0
+
+    def round(self, *, now: datetime) -> Report | None:
+        """Do what is due; None when that was not a whole round.
+
+        A disk that is nearly full makes a whole round due.
+
+        Raises:
+            StoreError: the disk refused; what was done so far stands.
+        """
+        tick(self._store, now=now)
+        free = sizes(self._store).free_bytes
+        short = self._store.path is not None and free < self._limits.free_floor_bytes
+        if monotonic() < self._due_at and not short:
+            return None
+        report = enforce(self._store, self._limits, now=now)
+        self._due_at = monotonic() + self._limits.every_s
+        return report
+
+
+def tick(store: Store, *, now: datetime) -> None:
+    """Do what cannot wait for the next round: note the clock, bring the roll-ups up to date.
+
+    A file that was deleted or moved away under the running store is written anew.
+
+    Raises:
+        StoreError: the disk refused; what was done so far stands.
+    """
+    if store.replaced():
+        restore_file(store)
+    clock.note(store, now)
+    rollup.update(store, attributed=True)
+
+
+def restore_file(store: Store) -> None:
+    """Write the store's file anew where it is gone; the rows are all still at hand.
+
+    Raises:
+        StoreError: another file stands there, or the disk refused.
+    """
+    assert store.path is not None
+    if store.path.exists():
+        msg = (
+            f"another file was put in the place of the running store ({store.path}); "
+            "it is left alone: stop Guardian, look which one you want, start it again"
+        )
+        raise StoreError(msg)
+    log.warning("%s was deleted while Guardian runs; it is written anew", store.path)
+    if not store.rewrite():
+        msg = f"{store.path} was deleted while Guardian runs; it will be written anew"
+        raise StoreError(msg)
+
+
 def enforce(store: Store, limits: Limits, *, now: datetime) -> Report:
     """Roll up, archive, delete and compact until every limit holds.
 
     Raises:
         StoreError: the disk refused; what was done so far stands.
     """
+    age = clock.note(store, now)
     rollup.update(store)
     rollup.fold(store, since=now - timedelta(days=FOLD_DAYS), before=now - timedelta(hours=1))
-    moved = archive.archive(store, limits, now=now)
+    archive.note_spans(store)
+    with store.read() as reader:
+        settled = clock.stored_before(reader, age, timedelta(days=limits.hot_days))
+    moved = archive.archive(store, limits, now=now, stored_before=settled)
     archive.merge(store, limits)
-    deleted = _by_age(store, limits, now) + _by_room(store, limits, now)
+    deleted = _by_age(store, limits, now, age) + _by_room(store, limits, now)
     if deleted:
         archive.refresh_views(store)
         archive.sweep(store)
-    given_back = _give_back(store, limits) if moved or deleted else 0
+    given_back = _give_back(store, limits, changed=bool(moved or deleted))
     _sample(store, now)
+    settings.put(store, FORECAST, full_in_days(store, limits))
     return Report(moved=moved, deleted=deleted, given_back=given_back)
 
 
@@ -107,23 +181,39 @@ def full_in_days(store: Store, limits: Limits) -> float | None:
     return left if left < 3650 else None
 
 
-def _by_age(store: Store, limits: Limits, now: datetime) -> int:
+def forecast(reader: Reader) -> float | None:
+    """Return the days until the store is full, as forecast last; None: not foreseeable."""
+    days = settings.get(reader, FORECAST)
+    return None if days is None else float(days)
+
+
+def _by_age(store: Store, limits: Limits, now: datetime, age_s: float) -> int:
+    """Delete what happened, and was stored, longer ago than it is kept."""
     ages = {**dict.fromkeys(TABLES, limits.keep_days), **dict(limits.keep_days_by_table)}
     deleted = 0
     for table, days in ages.items():
         if table in TABLES:
-            horizon = (now - timedelta(days=days)).date()
-            deleted += _drop(store, table, horizon, now, f"older than {days} days")
+            with store.read() as reader:
+                stored = clock.stored_before(reader, age_s, timedelta(days=days))
+            horizon = datetime.combine((now - timedelta(days=days)).date(), time.min)
+            deleted += _drop(
+                store, table, horizon, now, f"older than {days} days", stored_before=stored
+            )
     with store.transaction() as tx:
+        # By their own time: a clock that jumped must not take them.
+        newest = tx.value("SELECT max(bucket) FROM rollup_5m WHERE bucket <= ?", [now])
+        if newest is not None:
+            month_ago = newest - timedelta(days=limits.rollup_5m_days)
+            tx.execute("DELETE FROM rollup_5m WHERE bucket < ?", [month_ago])
         tx.execute(
-            "DELETE FROM rollup_5m WHERE bucket < ?", [now - timedelta(days=limits.rollup_5m_days)]
+            "DELETE FROM size_sample WHERE sampled_at < (SELECT max(sampled_at) FROM size_sample) "
+            "- INTERVAL 400 DAY"
         )
-        tx.execute("DELETE FROM size_sample WHERE sampled_at < ?", [now - timedelta(days=400)])
     return deleted
 
 
 def _by_room(store: Store, limits: Limits, now: datetime) -> int:
-    """Give up the oldest day of the largest table until there is room."""
+    """Give up the oldest day of the largest table until there is room; of today, by the hour."""
     deleted = 0
     for _ in range(len(TABLES) * 400):
         measured = sizes(store)
@@ -139,28 +229,61 @@ def _by_room(store: Store, limits: Limits, now: datetime) -> int:
             reason = f"less than {limits.free_floor_bytes:,} bytes of disk were free"
         else:
             break
-        with store.read() as reader:
-            oldest = reader.value(f"SELECT min(ts)::DATE FROM all_{table}")
-        if oldest is None or oldest >= now.date():
+        horizon = _oldest_end(store, table, now)
+        if horizon is None:
             break
-        deleted += _drop(store, table, oldest + timedelta(days=1), now, reason)
+        gone = _drop(store, table, horizon, now, reason)
+        if not gone:
+            break
+        deleted += gone
         archive.refresh_views(store)
         archive.sweep(store)
         store.checkpoint()
     return deleted
 
 
-def _drop(store: Store, table: str, day: date, now: datetime, reason: str) -> int:
-    """Delete the rows of a table before ``day`` from both tiers, and log it."""
+def _oldest_end(store: Store, table: str, now: datetime) -> datetime | None:
+    """Return the end of a table's oldest day, or of its oldest hour when only today is left.
+
+    None: it is empty, or only the last hour is left of it.
+    """
+    with store.read() as reader:
+        oldest: datetime | None = reader.value(
+            f"SELECT least((SELECT min(ts) FROM {table}), "
+            "(SELECT min(first_ts) FROM cold_file WHERE table_name = ?))",
+            [table],
+        )
+    if oldest is None:
+        return None
+    if oldest.date() < now.date():
+        return datetime.combine(oldest.date() + timedelta(days=1), time.min)
+    hour_end = oldest.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    return hour_end if hour_end <= now else None
+
+
+def _drop(
+    store: Store,
+    table: str,
+    before: datetime,
+    now: datetime,
+    reason: str,
+    *,
+    stored_before: int = NEWEST_ID,
+) -> int:
+    """Delete the rows of a table before a moment from both tiers, and log it.
+
+    ``stored_before`` keeps rows with that id and above: they came later.
+    """
+    old = "WHERE ts < ? AND id < ?"
     with store.transaction() as tx:
-        hot = int(tx.value(f"SELECT count(*) FROM {table} WHERE ts < ?", [day]))
+        hot = int(tx.value(f"SELECT count(*) FROM {table} {old}", [before, stored_before]))
         if hot:
-            tx.execute(f"DELETE FROM {table} WHERE ts < ?", [day])
-        cold = archive.drop_before(tx, table, day)
+            tx.execute(f"DELETE FROM {table} {old}", [before, stored_before])
+        cold = archive.drop_before(tx, table, before.date(), stored_before=stored_before)
         tx.many(
             "INSERT INTO retention_log VALUES (?, ?, ?, ?, ?, ?)",
             [
-                (now, table, tier, rows, day, reason)
+                (now, table, tier, rows, before, reason)
                 for tier, rows in (("hot", hot), ("cold", cold))
                 if rows
             ],
@@ -190,8 +313,9 @@ def _table_bytes(reader: Reader) -> dict[str, int]:
     }
 
 
-def _give_back(store: Store, limits: Limits) -> int:
-    store.checkpoint()
+def _give_back(store: Store, limits: Limits, *, changed: bool) -> int:
+    if changed:
+        store.checkpoint()
     before = sizes(store)
     whole = before.hot_bytes + before.hole_bytes
     if whole < limits.compact_min_bytes or before.hole_bytes < whole * limits.compact_waste:

@@ -1,8 +1,8 @@
 """Sums by device, destination and application: five minutes and an hour at a time.
 
 They keep the page fast over a year and outlive the rows they were made from. Each run
-adds only the flows that came since the last one, in the transaction that moves the
-mark, so that nothing is counted twice.
+adds only the flows that came since the last one, some at a time, in the transaction that
+moves the mark, so that nothing is counted twice.
 """
 
 from __future__ import annotations
@@ -13,84 +13,133 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from guardian.store.connection import Store
+    from guardian.store.reader import Transaction
 
 _MARK = "flow"
+_ATTRIBUTED = "devices"
+"""The watermark of who is who: flows after it may have nobody yet (``detect.devices``)."""
 _STEPS = (("rollup_5m", "INTERVAL 5 MINUTES"), ("rollup_1h", "INTERVAL 1 HOUR"))
+CHUNK = 500_000
+"""So many flows are summed at once: memory stays the same, however much is behind."""
 
-# A destination is called by the name that the flow itself showed; else by its address.
+# A destination is called by the name that the flow itself showed; else by its address. A
+# hello lies within its flow's time, so that few of them are looked at.
 _NEW_FLOWS = """
 CREATE OR REPLACE TEMP TABLE fresh_flow AS
-WITH named AS (
+WITH fresh AS (
+    SELECT ts, flow_id, src_ip, dest_ip, app_proto, bytes_toserver, bytes_toclient
+    FROM flow WHERE id > $last AND id <= $newest
+),
+named AS (
     SELECT flow_id, any_value(name) AS name FROM (
-        SELECT flow_id, sni AS name FROM tls WHERE sni IS NOT NULL
-        UNION ALL SELECT flow_id, sni FROM quic WHERE sni IS NOT NULL
-        UNION ALL SELECT flow_id, hostname FROM http WHERE hostname IS NOT NULL
-    ) GROUP BY flow_id
+        SELECT flow_id, sni AS name FROM tls
+        WHERE sni IS NOT NULL AND ts BETWEEN $first_ts AND $last_ts
+        UNION ALL SELECT flow_id, sni FROM quic
+        WHERE sni IS NOT NULL AND ts BETWEEN $first_ts AND $last_ts
+        UNION ALL SELECT flow_id, hostname FROM http
+        WHERE hostname IS NOT NULL AND ts BETWEEN $first_ts AND $last_ts
+    ) SEMI JOIN fresh USING (flow_id) GROUP BY flow_id
 )
 SELECT
-    flow.ts, held.device_id, coalesce(named.name, flow.dest_ip, '?') AS dest,
-    flow.app_proto,
-    coalesce(bytes_toserver, 0) AS up, coalesce(bytes_toclient, 0) AS down
-FROM flow
+    time_bucket(INTERVAL 5 MINUTES, fresh.ts) AS bucket, held.device_id,
+    coalesce(named.name, fresh.dest_ip, '?') AS dest, app_proto, count(*) AS flows,
+    sum(coalesce(bytes_toserver, 0)) AS up, sum(coalesce(bytes_toclient, 0)) AS down
+FROM fresh
 LEFT JOIN named USING (flow_id)
-LEFT JOIN v_device_address AS held
-    ON held.ip = flow.src_ip AND flow.ts >= held.valid_from AND flow.ts < held.valid_to
-WHERE flow.id > $last AND flow.id <= $newest
+LEFT JOIN v_device_holder AS held
+    ON held.ip = fresh.src_ip AND fresh.ts >= held.valid_from AND fresh.ts < held.valid_to
+GROUP BY ALL
 """
 
 
-def update(store: Store) -> int:
-    """Add the flows that came since the last run; return how many."""
-    with store.transaction() as tx:
-        last = tx.value("SELECT last_id FROM rollup_mark WHERE name = ?", [_MARK]) or 0
-        newest = tx.value("SELECT max(id) FROM flow") or 0
-        if newest <= last:
-            return 0
-        tx.execute(_NEW_FLOWS, {"last": last, "newest": newest})
-        for table, step in _STEPS:
-            tx.execute(
-                f"""
-                INSERT INTO {table}
-                SELECT time_bucket({step}, ts), device_id, dest, app_proto,
-                    count(*), sum(up), sum(down)
-                FROM fresh_flow GROUP BY ALL
-                """
-            )
-        added = int(tx.value("SELECT count(*) FROM fresh_flow"))
-        tx.execute("DROP TABLE fresh_flow")
+def update(store: Store, *, attributed: bool = False) -> int:
+    """Add the flows that came since the last run; return how many.
+
+    With ``attributed`` only those whose devices were looked at: the others come next time.
+    """
+    added = 0
+    while True:
+        with store.transaction() as tx:
+            step = _step(tx, attributed=attributed)
+        if step == 0:
+            return added
+        added += step
+
+
+def _step(tx: Transaction, *, attributed: bool) -> int:
+    last = int(tx.value("SELECT last_id FROM rollup_mark WHERE name = ?", [_MARK]) or 0)
+    seen = tx.value("SELECT last_id FROM detector_mark WHERE detector = ?", [_ATTRIBUTED])
+    limit = int(seen or 0) if attributed else None
+    # Ids are shared by all tables: the end of a chunk is the id of a flow.
+    span = tx.one(
+        """
+        SELECT max(id) AS newest, min(ts) AS first_ts, max(coalesce(end_ts, ts)) AS last_ts,
+               count(*) AS flows
+        FROM (SELECT id, ts, end_ts FROM flow
+              WHERE id > $last AND ($limit IS NULL OR id <= $limit) ORDER BY id LIMIT $chunk)
+        """,
+        {"last": last, "limit": limit, "chunk": CHUNK},
+    )
+    if span is None or not span["flows"]:
+        return 0
+    flows = int(span.pop("flows"))
+    tx.execute(_NEW_FLOWS, {"last": last, **span})
+    for table, step in _STEPS:
         tx.execute(
-            "INSERT INTO rollup_mark VALUES (?, ?) "
-            "ON CONFLICT (name) DO UPDATE SET last_id = excluded.last_id",
-            [_MARK, newest],
+            f"""
+            INSERT INTO {table}
+            SELECT time_bucket({step}, bucket), device_id, dest, app_proto,
+                sum(flows)::BIGINT, sum(up), sum(down)
+            FROM fresh_flow GROUP BY ALL
+            """
         )
-    return added
+    tx.execute("DROP TABLE fresh_flow")
+    tx.execute(
+        "INSERT INTO rollup_mark VALUES (?, ?) "
+        "ON CONFLICT (name) DO UPDATE SET last_id = excluded.last_id",
+        [_MARK, span["newest"]],
+    )
+    return flows
 
 
 def fold(store: Store, *, since: datetime, before: datetime) -> int:
     """Make one row of each step of ``[since, before)`` that several runs added to.
 
-    Returns the rows saved.
+    Only steps in which something stands twice are written anew. Returns the rows saved.
     """
     saved = 0
     span = {"since": since, "before": before}
-    inside = "bucket >= $since AND bucket < $before"
-    with store.transaction() as tx:
-        for table, _ in _STEPS:
-            old = int(tx.value(f"SELECT count(*) FROM {table} WHERE {inside}", span))
+    for table, _ in _STEPS:
+        with store.transaction() as tx:
+            tx.execute(
+                f"""
+                CREATE OR REPLACE TEMP TABLE twice AS
+                SELECT bucket FROM (
+                    SELECT bucket, count(*) AS times FROM {table}
+                    WHERE bucket >= $since AND bucket < $before
+                    GROUP BY bucket, device_id, dest, app_proto
+                ) GROUP BY bucket HAVING max(times) > 1
+                """,
+                span,
+            )
+            if not tx.value("SELECT count(*) FROM twice"):
+                continue
             tx.execute(
                 f"""
                 CREATE OR REPLACE TEMP TABLE folded AS
                 SELECT bucket, device_id, dest, app_proto,
                     sum(flows)::BIGINT AS flows, sum(bytes_up) AS bytes_up,
                     sum(bytes_down) AS bytes_down
-                FROM {table} WHERE {inside} GROUP BY ALL
+                FROM {table} SEMI JOIN twice USING (bucket)
+                WHERE bucket >= $since AND bucket < $before GROUP BY ALL
                 """,
                 span,
             )
-            new = int(tx.value("SELECT count(*) FROM folded"))
-            if new < old:
-                tx.execute(f"DELETE FROM {table} WHERE {inside}", span)
-                tx.execute(f"INSERT INTO {table} SELECT * FROM folded")
-                saved += old - new
-        tx.execute("DROP TABLE folded")
+            old = "bucket >= $since AND bucket < $before AND bucket IN (SELECT bucket FROM twice)"
+            count = int(tx.value(f"SELECT count(*) FROM {table} WHERE {old}", span))
+            tx.execute(f"DELETE FROM {table} WHERE {old}", span)
+            tx.execute(f"INSERT INTO {table} SELECT * FROM folded")
+            saved += count - int(tx.value("SELECT count(*) FROM folded"))
+            tx.execute("DROP TABLE folded")
+            tx.execute("DROP TABLE twice")
     return saved

@@ -1,0 +1,90 @@
+"""How the store is: its room, when it will be full, its disk, its file and its clock."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from guardian.store import clock, engine, retention
+from guardian.store.limits import TABLES
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from guardian.store import Reader, Store
+
+FULL_SOON_DAYS = 14.0
+"""A store that is full sooner than this is told to the family's keeper too."""
+AHEAD = timedelta(hours=1)
+"""Events dated further ahead than this come from a clock that is wrong."""
+
+
+def storage(store: Store, reader: Reader) -> dict[str, Any]:
+    """Return bytes in use by tier, free on the disk, and the days until it is full (or None)."""
+    measured = retention.sizes(store)
+    days = retention.forecast(reader)
+    return {
+        "hot_bytes": measured.hot_bytes,
+        "cold_bytes": measured.cold_bytes,
+        "empty_bytes": measured.hole_bytes,
+        "free_bytes": measured.free_bytes,
+        "full_in_days": None if days is None else round(days, 1),
+        "read_only": store.read_only,
+    }
+
+
+def events(reader: Reader) -> dict[str, int]:
+    """Return how many rows both tiers hold, by EVE event type; absent types are left out."""
+    cold = {
+        row["table_name"]: int(row["rows"])
+        for row in reader.rows("SELECT table_name, sum(rows) AS rows FROM cold_file GROUP BY 1")
+    }
+    counts = {
+        table: int(reader.value(f"SELECT count(*) FROM {table}")) + cold.get(table, 0)
+        for table in TABLES
+        if table != "raw_event"
+    }
+    for row in reader.rows(
+        "SELECT event_type, count(*) AS number FROM all_raw_event GROUP BY 1 ORDER BY 1"
+    ):
+        counts[row["event_type"]] = counts.get(row["event_type"], 0) + row["number"]
+    return {name: number for name, number in counts.items() if number}
+
+
+def reasons(store: Store, *, now: datetime) -> list[tuple[str, str, str]]:
+    """Return what is wrong with the store, as (state, about, text)."""
+    found = []
+    if store.trouble:
+        found.append(("red", "store", store.trouble))
+    if store.path is not None:
+        if store.replaced():
+            text = f"{store.path} was deleted or replaced while in use"
+            found.append(("red", "store", text))
+        for path in engine.damaged_logs(store.path.parent):
+            text = (
+                "the write-ahead log was torn, most likely by a power cut; what was committed "
+                f"before is kept, the rest is read again. Delete {path} when you have seen this"
+            )
+            found.append(("amber", "store", text))
+    with store.read() as reader:
+        jumped = clock.trouble(reader)
+        if jumped:
+            found.append(("amber", "clock", jumped))
+        for row in reader.rows(
+            "SELECT name, last_event FROM source WHERE last_event > ? ORDER BY name", [now + AHEAD]
+        ):
+            text = (
+                f"{row['name']}: events are dated {row['last_event']:%Y-%m-%d %H:%M} UTC, which "
+                "is still to come; one of the two clocks is wrong"
+            )
+            found.append(("amber", row["name"], text))
+        days = retention.forecast(reader)
+    if days is not None and days < FULL_SOON_DAYS:
+        found.append(("amber", "store", full_soon(days)))
+    return found
+
+
+def full_soon(days: float) -> str:
+    """Return one line about a store that will soon be full."""
+    when = "today" if days < 1 else f"in {days:.0f} day{'s' if round(days) != 1 else ''}"
+    return f"the store will be full {when}; then the oldest days are deleted"
