@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -32,6 +33,10 @@ HEAD_BYTES = 4096
 MAX_ROTATED = 400
 """How many rotated files beside a log are looked at, the newest; more are never opened."""
 
+GONE_S = 60.0
+"""So long after its folder last changed, a log that is not there is missed, not being rotated."""
+
+DIGEST_BYTES = 12
 
 _STAMP = r"[.-][0-9][0-9T:_.-]*"  # what logrotate and Suricata put into a rotated name
 
@@ -133,7 +138,7 @@ class Tailer:
             raise CollectorError("; ".join(errors))
 
     def _parts(self, mark: Mark | None, *, final: bool) -> Iterator[_Part]:
-        current = _look(self.path, final=final)
+        current = _look(self.path, final=final, like=mark.head if mark else "")
         if mark is None:
             if current is None and not self.path.exists():
                 msg = f"{self.path}: no such file"
@@ -150,6 +155,9 @@ class Tailer:
             yield seen.part(own, final=final or current is not None or seen.packed)
         if current is not None:
             yield current.part(None, final=final)
+        elif not self.path.exists() and _unchanged_s(self.path.parent) > GONE_S:
+            msg = f"{self.path}: the log is gone, and no other has taken its place"
+            raise CollectorError(msg)
 
     def _replaced(self, current: _Seen, mark: Mark) -> bool:
         """Tell whether the file of the mark was renamed and another begins just like it."""
@@ -171,7 +179,7 @@ class Tailer:
         )
         found: dict[str, _Seen] = {}
         for path in siblings[-MAX_ROTATED:]:
-            seen = _look(path, final=True)
+            seen = _look(path, final=True, like=mark.head)
             if seen is not None and (seen.head not in found or found[seen.head].packed):
                 found[seen.head] = seen
         own = found.get(mark.head)
@@ -325,12 +333,16 @@ class _LineReader:
         )
 
 
-def _look(path: Path, *, final: bool) -> _Seen | None:
-    """Return what a file is, or None while it has no whole first line (or is gone)."""
+def _look(path: Path, *, final: bool, like: str = "") -> _Seen | None:
+    """Return what a file is, or None while it has no whole first line (or is gone).
+
+    ``like`` is a digest of the length to use: bookmarks of older versions have shorter ones.
+    """
+    size = len(like) // 2 or DIGEST_BYTES
     try:
         packed = compressed.is_compressed(path)
         state = path.stat()
-        head = _digest(compressed.head(path, HEAD_BYTES), final=final or packed)
+        head = _digest(compressed.head(path, HEAD_BYTES), final=final or packed, size=size)
     except FileNotFoundError:
         return None
     if head is None:
@@ -345,18 +357,22 @@ def _look(path: Path, *, final: bool) -> _Seen | None:
     )
 
 
-def _digest(head: bytes, *, final: bool) -> str | None:
+def _digest(head: bytes, *, final: bool, size: int) -> str | None:
     """Return the digest of a first line; None while the line is not whole."""
     end = head.find(b"\n") + 1
     if not end and (not head or (not final and len(head) < HEAD_BYTES)):
         return None
-    return hashlib.blake2b(head[: end or len(head)], digest_size=12).hexdigest()
+    return hashlib.blake2b(head[: end or len(head)], digest_size=size).hexdigest()
 
 
 def _is_still(part: _Part) -> bool:
     """Tell whether the path still names the file that was looked at."""
-    seen = _look(part.path, final=part.final)
+    seen = _look(part.path, final=part.final, like=part.head)
     return seen is not None and (seen.head, seen.inode) == (part.head, part.inode)
+
+
+def _unchanged_s(folder: Path) -> float:
+    return time.time() - _mtime(folder) / 1e9
 
 
 def _mtime(path: Path) -> int:

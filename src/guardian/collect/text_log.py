@@ -1,6 +1,6 @@
 """Collect text and JSON logs by the formats in ``parsers/``: no Python for a new one.
 
-A growing log is followed over rotations (``follow``). A snapshot, such as a leases
+A growing log is followed over rotations (``tailer``). A snapshot, such as a leases
 file, is read whole when it changed, and only its new lines become rows.
 """
 
@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
 
-from guardian.collect import columns, compressed, dnsmasq, follow, parser_spec
-from guardian.collect.blocks import blocks
+from guardian.collect import columns, compressed, dnsmasq, parser_spec
+from guardian.collect.blocks import BLOCK_BYTES, MAX_LINE_BYTES, Block, blocks
+from guardian.collect.tailer import Mark, Tailer
 from guardian.collect.text_rows import LineError, LineParser
 from guardian.collect.text_values import Clock
 from guardian.collect.zeek import ZeekCollector
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from guardian.collect.base import Collector
-    from guardian.collect.blocks import Block
     from guardian.collect.parser_spec import Spec
 
 BATCH_LINES = 50_000
@@ -85,12 +86,7 @@ class TextLogCollector:
         Raises:
             CollectorError: the log cannot be read.
         """
-        try:
-            written = compressed.written_at(self.path)
-        except OSError as error:
-            msg = f"cannot read {self.path}: {error.strerror}"
-            raise CollectorError(msg) from error
-        written = _packed_at(self.path) or written
+        written = self._written_at(known=bookmark is not None)
         reference = self.reference or datetime.fromtimestamp(written, UTC).replace(tzinfo=None)
         clock = Clock(_noted_zone(self.path) or self.timezone, reference)
         reading = Reading(self.spec, clock, file_time=written)
@@ -99,20 +95,38 @@ class TextLogCollector:
             return
         yield from self._log(reading, bookmark or {}, final=final)
 
+    def _written_at(self, *, known: bool) -> float:
+        """Return when the log was written; a known one may be away while it is rotated."""
+        try:
+            return compressed.written_at(self.path)
+        except FileNotFoundError as error:
+            if known and not self.spec.snapshot:
+                return time.time()
+            msg = f"{self.path}: no such file"
+            raise CollectorError(msg) from error
+        except OSError as error:
+            msg = f"cannot read {self.path}: {error.strerror}"
+            raise CollectorError(msg) from error
+
     def _log(
         self, reading: Reading, bookmark: Mapping[str, object], *, final: bool
     ) -> Iterator[Batch]:
         reading.restore(bookmark)
-        mark = follow.Mark.from_json(bookmark.get("mark"))
-        for block, mark_after in follow.unread(self.path, mark, final=final):
-            reading.rejects.extend(block.rejects)
-            for index, line in enumerate(block.lines):
+        held = bookmark.get("mark")
+        mark = Mark.from_json(held if isinstance(held, dict) else None)
+        tailer = Tailer(path=self.path, max_line_bytes=MAX_LINE_BYTES, chunk_bytes=BLOCK_BYTES)
+        for chunk in tailer.unread(mark, final=final):
+            lines = chunk.data.removesuffix(b"\n").split(b"\n") if chunk.data else []
+            block = Block(lines=lines, start=chunk.start, end=chunk.start + len(chunk.data))
+            at = chunk.start
+            for index, line in enumerate(lines):
                 reading.take(line, block, index)
+                at += len(line) + 1
                 if reading.lines >= BATCH_LINES:
-                    end = block.start + sum(len(one) + 1 for one in block.lines[: index + 1])
-                    mark = follow.Mark(head=mark_after.head, offset=min(end, block.end))
-                    yield reading.batch(mark, before=dnsmasq.OLDEST)
-            mark = mark_after
+                    so_far = replace(chunk.mark, offset=min(at, block.end), skipping=False)
+                    yield reading.batch(so_far, before=dnsmasq.OLDEST)
+            reading.rejects.extend(chunk.rejects)
+            mark = chunk.mark
         before = None if final else dnsmasq.hold_limit(_now())
         if reading.pending(before):
             yield reading.batch(mark, before=before)
@@ -138,16 +152,12 @@ class TextLogCollector:
             yield reading.batch(None, before=None, more={"lines": now})
 
 
-def _packed_at(path: Path) -> float:
-    """Return when a gzip file says that its content was written; 0 when it does not."""
-    with path.open("rb") as file:
-        head = file.read(8)
-    return float(int.from_bytes(head[4:8], "little")) if head[:2] == b"\x1f\x8b" else 0.0
-
-
 def _noted_zone(path: Path) -> str | None:
     """Return the time zone that a log names in its first line; see ``ZONE_NOTE``."""
-    found = ZONE_NOTE.match(compressed.head(path, 256).decode("utf-8", "replace"))
+    try:
+        found = ZONE_NOTE.match(compressed.head(path, 256).decode("utf-8", "replace"))
+    except OSError:
+        return None
     return found["zone"] if found else None
 
 
@@ -224,7 +234,7 @@ class Reading:
 
     def batch(
         self,
-        mark: follow.Mark | None,
+        mark: Mark | None,
         *,
         before: datetime | None,
         more: Mapping[str, object] | None = None,
