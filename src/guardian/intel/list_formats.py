@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from guardian.errors import InputError
-from guardian.intel.list_names import NameSet
+from guardian.intel.list_names import NameSet, once
 from guardian.intel.names import MAX_NAME, normalise
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def read(path: Path, kind: Format | None = None) -> Read:
 
 def _joined(parts: list[pl.Series]) -> pl.DataFrame:
     empty = pl.Series("name", [], dtype=pl.String)
-    names = pl.concat(parts).unique() if len(parts) > 1 else (parts or [empty])[0]
+    names = once(pl.concat(parts)) if parts else empty
     return pl.DataFrame({"name": names})
 
 

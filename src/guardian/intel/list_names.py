@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _SEED = secrets.randbits(63)
+CHUNK = 250_000
+"""Names that are looked at together, so that what is in between stays small."""
 MAX_LABELS = 40
 """Labels that are looked at; a longer name is covered by what stands in its last forty."""
 
@@ -47,7 +49,14 @@ class NameSet:
 
     def covers(self, names: Iterable[str] | pl.Series, *, itself: bool = True) -> pl.Series:
         """Say of each normalised name whether it, or something above it, is in the set."""
-        current = pl.Series("name", names, dtype=pl.String)
+        every = pl.Series("name", names, dtype=pl.String)
+        parts = [
+            self._covers(every.slice(start, CHUNK), itself=itself)
+            for start in range(0, every.len(), CHUNK)
+        ]
+        return pl.concat(parts) if parts else pl.Series("covered", [], dtype=pl.Boolean)
+
+    def _covers(self, current: pl.Series, *, itself: bool) -> pl.Series:
         open_rows = pl.DataFrame({"row": pl.int_range(current.len(), eager=True), "name": current})
         found: list[pl.Series] = []
         if not itself:
@@ -64,7 +73,13 @@ class NameSet:
         return flags.scatter(covered, True).rename("covered")
 
 
+def once(names: pl.Series) -> pl.Series:
+    """Return the names in order, each once; sorting takes less memory than a table of all."""
+    names = names.sort()
+    return names.filter(names.ne_missing(names.shift(1)))
+
+
 def reduce(names: pl.Series) -> pl.Series:
     """Return the names that nothing above them covers, each once, in order."""
-    names = names.unique()
-    return names.filter(~NameSet(names).covers(names, itself=False)).sort()
+    names = once(names)
+    return names.filter(~NameSet(names).covers(names, itself=False))

@@ -1,0 +1,42 @@
+"""Where the companies of the catalogue have their seat, as far as a bundled list says.
+
+It is the seat of who answers for the data, not the place of a server: Guardian asks
+nobody about addresses. Who is not listed is unknown.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import msgspec
+
+from guardian import resources
+from guardian.errors import RuleError
+
+FILE = "blocklists/countries.toml"
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    source: str
+    seat: dict[str, list[str]]
+
+
+@functools.cache
+def seats() -> dict[str, str]:
+    """Return the seat (ISO 3166 code) by company.
+
+    Raises:
+        RuleError: the list is wrong; the message says why.
+    """
+    path = resources.path(FILE)
+    try:
+        found = msgspec.toml.decode(path.read_bytes(), type=_File)
+    except (OSError, msgspec.MsgspecError) as error:
+        msg = f"{path}: {error}"
+        raise RuleError(msg) from error
+    return {company: code for code, companies in found.seat.items() for company in companies}
+
+
+def country(company: str | None) -> str | None:
+    """Return where a company has its seat, or None where that is not known."""
+    return seats().get(company) if company else None
