@@ -11,6 +11,7 @@ import msgspec
 
 from guardian.collect import text_values
 from guardian.collect.parser_spec import Column
+from guardian.model import secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -79,7 +80,7 @@ class LineParser:
         for row in self._rows:
             fields = row.fields(rest, raw, self.header)
             if fields is not None and row.fits(fields | found):
-                return row.make(fields | found | self._extra | {LINE: line})
+                return row.make(fields | found | self._extra | {LINE: secrets.hide(line)})
         if any(pattern.search(rest) or pattern.search(line) for pattern in self._ignore):
             return None
         reason = "no row of the format fits"

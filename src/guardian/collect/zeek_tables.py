@@ -12,6 +12,7 @@ import polars as pl
 
 from guardian.collect import columns
 from guardian.collect.zeek_flow import flows
+from guardian.model import secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,8 +117,11 @@ def http(records: Records) -> Tables:
     """Return the HTTP requests with their answers."""
     text = records.text
     version = text("version")
+    frame = records.frame
+    hidden = [_hidden(frame[name]) for name in ("uri", "referrer") if name in frame.columns]
     return {
-        "http": records.frame.select(
+        "http": frame.with_columns(hidden)
+        .select(
             *base(records),
             text("host").alias("hostname"),
             text("uri").alias("url"),
@@ -128,7 +132,8 @@ def http(records: Records) -> Tables:
             text("status_code").cast(pl.Int32, strict=False).alias("status"),
             columns.count(text("response_body_len")).alias("length"),
             pl.when(version.is_not_null()).then(pl.lit("HTTP/") + version).alias("protocol"),
-        ).with_columns(proto=pl.col("proto").fill_null("TCP"))
+        )
+        .with_columns(proto=pl.col("proto").fill_null("TCP"))
     }
 
 
@@ -239,11 +244,18 @@ def dhcp(records: Records) -> Tables:
 
 def raw(records: Records, rows: pl.DataFrame, event_type: str) -> pl.DataFrame:
     """Return records of which the store has no table, whole."""
+    rows = rows.with_columns(_hidden(rows["whole"]))
     return rows.select(
         *(column for column in base(records) if column.meta.output_name() != "community_id"),
         pl.lit(event_type).alias("event_type"),
         pl.col("whole").alias("raw"),
     )
+
+
+def _hidden(series: pl.Series) -> pl.Series:
+    """Return a column without the passwords in it."""
+    signs = series.dtype == pl.String and series.str.contains(secrets.SIGNS).any()
+    return columns.mapped(series, secrets.hide) if signs else series
 
 
 MAPPINGS: dict[str, Callable[[Records], Tables]] = {

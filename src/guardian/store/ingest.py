@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 
+from guardian.model.secrets import hide_bytes
 from guardian.store.limits import TABLES
 
 if TYPE_CHECKING:
@@ -226,7 +227,7 @@ def _reject(tx: Transaction, source_id: int, rejects: tuple[Reject, ...]) -> Non
     tx.many(
         "INSERT INTO quarantine VALUES (?, ?, ?, ?, ?)",
         [
-            (source_id, now, reject.place, reject.reason, reject.sample[:2000])
+            (source_id, now, reject.place, reject.reason, hide_bytes(reject.sample[:2000]))
             for reject in rejects[: max(0, QUARANTINE_SAMPLES - kept)]
         ],
     )

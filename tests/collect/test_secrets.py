@@ -1,0 +1,114 @@
+"""A password that crossed the wire is never kept, whichever log told of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guardian.collect.eve import EveCollector
+from guardian.collect.reader import drain
+from guardian.collect.zeek import ZeekCollector
+from guardian.model import secrets
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from guardian.store import Store
+
+WORD = "hunter2"
+FTP = ("ts", "uid", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "user", "password",
+       "command", "arg")  # fmt: skip
+HTTP = ("ts", "uid", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "method", "host", "uri",
+        "referrer", "status_code", "username", "password")  # fmt: skip
+VALUES = ("1700000000.5", "Cx1", "192.168.1.5", "50000", "203.0.113.9", "21")
+
+
+def tsv(path: Path, name: str, fields: tuple[str, ...], values: tuple[str, ...]) -> None:
+    path.write_text(
+        f"#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n"
+        f"#path\t{name}\n#fields\t" + "\t".join(fields) + "\n" + "\t".join(values) + "\n"
+    )
+
+
+def everything(store: Store) -> str:
+    with store.read() as reader:
+        tables = ("raw_event", "http", "alert", "quarantine", "flow", "dns_log")
+        return repr([reader.rows(f"SELECT * FROM {table}") for table in tables])
+
+
+@pytest.mark.parametrize("form", ["tsv", "json"])
+def test_zeek_logs_are_kept_without_passwords(
+    memory_store: Store, tmp_path: Path, form: str
+) -> None:
+    ftp = (*VALUES, "anna", WORD, "RETR", f"ftp://anna:{WORD}@203.0.113.9/x")
+    uri = f"/login?user=anna&password={WORD}&next=1"
+    http = (*VALUES, "GET", "nas.example", uri, f"http://nas.example{uri}", "200", "anna", WORD)
+    other = (*VALUES, WORD)
+    for name, fields, values in (
+        ("ftp", FTP, ftp),
+        ("http", HTTP, http),
+        ("socks", (*FTP[:6], "request.password"), other),
+        ("snmp", (*FTP[:6], "community"), other),
+    ):
+        if form == "tsv":
+            tsv(tmp_path / f"{name}.log", name, fields, values)
+        else:
+            record = dict(zip(fields, values, strict=True)) | {"_path": name, "ts": 1700000000.5}
+            record |= {"id.orig_p": 50000, "id.resp_p": 21}
+            (tmp_path / f"{name}.log").write_text(json.dumps(record) + "\n")
+    got = drain(memory_store, ZeekCollector(path=tmp_path), final=True)
+    assert (got.events, got.rejected) == (4, 0)
+    kept = everything(memory_store)
+    assert WORD not in kept
+    assert "anna" in kept
+    assert "password=(hidden)&next=1" in kept
+
+
+def test_refused_input_is_kept_without_passwords(memory_store: Store, tmp_path: Path) -> None:
+    log = tmp_path / "eve.json"
+    log.write_text(
+        f'{{"event_type":"ftp","ftp":{{"command":"PASS","command_data":"{WORD}"}}}}\n'
+        f'{{"event_type":"http","http":{{"password":"{WORD}\n'
+        f"PASS {WORD}\n"
+    )
+    assert drain(memory_store, EveCollector(path=log), final=True).rejected == 3
+    assert WORD not in everything(memory_store)
+
+
+@pytest.mark.parametrize(
+    ("text", "without"),
+    [
+        ('{"a":{"password" : "x\\"y","b":1}}', '{"a":{"password" : "(hidden)","b":1}}'),
+        ('{"http.password":123,"b":1}', '{"http.password":"(hidden)","b":1}'),
+        ("Authorization: Basic abc=\r\nHost: x", "Authorization: Basic (hidden)\r\nHost: x"),
+        ("/a?pwd=x&b=1", "/a?pwd=(hidden)&b=1"),
+        ("the password is not said", "the password is not said"),
+        ("https://a.example:443/x", "https://a.example:443/x"),
+        ('{"compass":"north","bypass=1":2}', '{"compass":"north","bypass=1":2}'),
+    ],
+)
+def test_what_is_hidden_and_what_stays(text: str, without: str) -> None:
+    assert secrets.hide(text) == without
+    if secrets._SIGNS.search(text):
+        series = pl.Series([text])
+        for pattern, instead in secrets.PATTERNS:
+            series = series.str.replace_all(pattern, instead)
+        assert series[0] == without  # the two engines agree
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_pass(sample: bytes) -> None:
+    assert len(secrets.hide_bytes(sample)) <= 12 * (len(sample) + 1)
+
+
+def test_hostile_texts_cost_no_time() -> None:
+    began = time.monotonic()
+    for piece in ('"', '"password', "://a:", "?pass=", '"a.', "PASS ", '"password":"\\'):
+        secrets.hide(piece * 20_000)
+    assert time.monotonic() - began < 5
