@@ -26,12 +26,19 @@ class StandIn:
     """``reply`` makes the answer's text from the request; ``fault`` names how it fails."""
 
     reply: Callable[[dict[str, Any]], str | Awaitable[str]] = lambda _: "{}"
+    vector: Callable[[str], list[float]] = lambda _: [1.0, 0.0]
     fault: str = ""
     remote: bool = False
     on_gpu: bool = True
     done_reason: str = "stop"
     busy_times: int = 0
     model: str = "small:latest"
+    digest: str = DIGEST
+    loaded: bool = True
+    delay_s: float = 0.0
+    at_once: int = 0
+    most_at_once: int = 0
+    loads: list[tuple[float, float]] = field(default_factory=list)
     seen: list[tuple[str, dict[str, Any], dict[str, str]]] = field(default_factory=list)
     sent: list[tuple[str, Any]] = field(default_factory=list)
     url: str = ""
@@ -58,7 +65,7 @@ class StandIn:
                 self.seen.append((f"{method} {path}", body, headers))
                 await self._answer(path, body, writer)
                 await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
             pass
         finally:
             writer.close()
@@ -68,7 +75,7 @@ class StandIn:
             model = {
                 "name": self.model,
                 "model": self.model,
-                "digest": DIGEST,
+                "digest": self.digest,
                 "size": 1000,
                 "modified_at": "2026-10-21T00:00:00Z",
                 "details": {"format": "gguf"},
@@ -80,26 +87,43 @@ class StandIn:
             self._json(
                 writer,
                 200,
-                {
-                    "models": [
-                        {
-                            "name": self.model,
-                            "model": self.model,
-                            "size": 1000,
-                            "digest": DIGEST,
-                            "expires_at": "2026-10-21T00:00:00Z",
-                            "details": {},
-                            "size_vram": 1000 if self.on_gpu else 0,
-                            "context_length": 4096,
-                        }
-                    ]
-                },
+                {"models": [self._running()] if self.loaded else []},
                 path,
             )
+        elif path == "/api/chat" and not body["messages"]:
+            began = asyncio.get_running_loop().time()
+            await asyncio.sleep(self.delay_s)
+            self.loads.append((began, asyncio.get_running_loop().time()))
+            self.loaded = True
+            value = json.loads(self._line(body, "", done=True)) | {"done_reason": "load"}
+            self._json(writer, 200, value, path)
         elif path == "/api/chat":
-            await self._chat(body, writer)
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+            await asyncio.sleep(self.delay_s)
+            try:
+                await self._chat(body, writer)
+            finally:
+                self.at_once -= 1
+        elif path == "/api/embed":
+            rows = [self.vector(text) for text in body["input"]]
+            value = {"model": body["model"], "embeddings": rows, "total_duration": 5,
+                     "load_duration": 1, "prompt_eval_count": 9}  # fmt: skip
+            self._json(writer, 200, value, path)
         else:
             self._json(writer, 404, {"error": "not found"}, path)
+
+    def _running(self) -> dict[str, Any]:
+        return {
+            "name": self.model,
+            "model": self.model,
+            "size": 1000,
+            "digest": self.digest,
+            "expires_at": "2026-10-21T00:00:00Z",
+            "details": {},
+            "size_vram": 1000 if self.on_gpu else 0,
+            "context_length": 4096,
+        }
 
     def _json(self, writer: asyncio.StreamWriter, status: int, value: Any, path: str = "") -> None:
         if status == 200:

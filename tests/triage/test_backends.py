@@ -20,7 +20,8 @@ from guardian.triage.check import check
 from guardian.triage.llm import BACKENDS, make
 from guardian.triage.llm.base import Ask, ModelAbsentError, ModelTruncatedError
 from guardian.triage.llm.embedded import EmbeddedBackend, model_path
-from guardian.triage.pool import Pool, is_quiet
+from guardian.triage.member import is_quiet
+from guardian.triage.pool import Pool
 from guardian.triage.stories import Told
 
 if TYPE_CHECKING:
@@ -37,8 +38,7 @@ class OpenAIStandIn(StandIn):
     """The same stand-in, speaking OpenAI's chat interface as llama.cpp does."""
 
     async def _answer(self, path: str, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
-        if self.fault == "slow":
-            await asyncio.sleep(30)
+        await asyncio.sleep(30 if self.fault == "slow" else self.delay_s)
         text = self.reply(body)
         choice = {"index": 0, "finish_reason": self.done_reason,
                   "message": {"role": "assistant", "content": text}}  # fmt: skip

@@ -27,6 +27,12 @@ T = TypeVar("T")
 MAX_ANSWER = 65_536
 """Longest answer that is read, in characters."""
 
+CONNECT_S = 5.0
+"""Longest wait for a connection: a machine at home that is on takes one at once."""
+
+LOOK_S = 5.0
+"""Deadline of a question about the server itself: which models it has, which are loaded."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chat:
@@ -69,17 +75,21 @@ class _Tags(msgspec.Struct):
 
 
 class OllamaClient:
-    """One Ollama server. ``timeout_s`` is the deadline of a whole call."""
+    """One Ollama server."""
 
-    def __init__(self, url: str, *, timeout_s: float = 60.0) -> None:
+    def __init__(self, url: str) -> None:
         self.url = url
-        self.timeout_s = timeout_s
+        # No limit between two reads: a long prompt is silent for long, and each call has
+        # its own deadline over everything.
         self._client = ollama.AsyncClient(
-            host=url, timeout=timeout_s, follow_redirects=False, trust_env=False
+            host=url,
+            timeout=httpx.Timeout(None, connect=CONNECT_S),
+            follow_redirects=False,
+            trust_env=False,
         )
         # The package adds the key of ollama.com for whatever host it is given.
         self._client._client.headers.pop("authorization", None)
-        self._http = HttpService(url, limits=Limits(timeout_s=timeout_s, attempts=1))
+        self._http = HttpService(url, limits=Limits(timeout_s=LOOK_S, attempts=1))
 
     async def aclose(self) -> None:
         """Close the connection. Safe to call twice."""
@@ -94,6 +104,7 @@ class OllamaClient:
         schema: Mapping[str, Any],
         options: Mapping[str, Any],
         keep_alive: str,
+        deadline_s: float,
     ) -> Chat:
         """Return the whole answer to a conversation.
 
@@ -112,6 +123,8 @@ class OllamaClient:
                 format=dict(schema),
                 options=dict(options),
                 keep_alive=keep_alive,
+                # A model that thinks aloud spends its tokens before the answer.
+                think=False,
                 stream=True,
             )
             async for chunk in stream:
@@ -131,7 +144,39 @@ class OllamaClient:
             msg = f"{self.url}: the answer ended without its end mark"
             raise ClientResponseError(msg)
 
-        return await self._mapped(read)
+        return await self._mapped(read, deadline_s)
+
+    async def load(
+        self, *, model: str, options: Mapping[str, Any], keep_alive: str, deadline_s: float
+    ) -> None:
+        """Load a model, with the context window of ``options``; at once if it is loaded so.
+
+        Raises:
+            ClientConnectionError, ClientResponseError: as for ``chat``.
+        """
+
+        async def read() -> None:
+            # A conversation without messages only loads (done_reason "load").
+            await self._client.chat(
+                model=model, messages=[], options=dict(options), keep_alive=keep_alive
+            )
+
+        await self._mapped(read, deadline_s)
+
+    async def embed(
+        self, *, model: str, texts: Sequence[str], keep_alive: str, deadline_s: float
+    ) -> list[list[float]]:
+        """Return texts as vectors, in their order.
+
+        Raises:
+            ClientConnectionError, ClientResponseError: as for ``chat``.
+        """
+
+        async def read() -> list[list[float]]:
+            found = await self._client.embed(model=model, input=list(texts), keep_alive=keep_alive)
+            return [[float(each) for each in row] for row in found.embeddings]
+
+        return await self._mapped(read, deadline_s)
 
     async def models(self) -> list[ModelInfo]:
         """Return the models that the server has.
@@ -169,14 +214,14 @@ class OllamaClient:
                 for each in found.models
             ]
 
-        return await self._mapped(read)
+        return await self._mapped(read, LOOK_S)
 
-    async def _mapped(self, read: Callable[[], Awaitable[T]]) -> T:
+    async def _mapped(self, read: Callable[[], Awaitable[T]], deadline_s: float) -> T:
         try:
-            async with asyncio.timeout(self.timeout_s):
+            async with asyncio.timeout(deadline_s):
                 return await read()
         except TimeoutError as error:
-            msg = f"{self.url}: no whole answer within {self.timeout_s:g} s"
+            msg = f"{self.url}: no whole answer within {deadline_s:g} s"
             raise ClientConnectionError(msg) from error
         except ollama.ResponseError as error:
             msg = f"{self.url}: {error.error[:200]}"

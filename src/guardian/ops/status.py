@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from guardian.ops.health import health
+from guardian.ops.storage import events, storage
+from guardian.store import explanations, model_endpoints
 from guardian.store.ingest import utc_now
-from guardian.store.limits import TABLES
+from guardian.store.sensors import states
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from guardian.store import Reader, Store
-
-TYPED_TABLES = tuple(table for table in TABLES if table != "raw_event")
 
 
 def status(store: Store, *, running: bool, now: datetime | None = None) -> dict[str, Any]:
@@ -24,20 +24,14 @@ def status(store: Store, *, running: bool, now: datetime | None = None) -> dict[
             "running": running,
             "events": events(reader),
             "sources": sources(reader, now=now),
+            "sensors": sensors(reader),
             "findings": reader.value("SELECT count(*) FROM finding"),
             "incidents": reader.value("SELECT count(*) FROM incident"),
+            "explanations": waiting(reader, now=now),
+            "models": models(reader, now=now),
+            "storage": storage(store, reader),
             "health": health(store, running=running, now=now).as_dict(),
         }
-
-
-def events(reader: Reader) -> dict[str, int]:
-    """Return how many rows are stored, by EVE event type; absent types are left out."""
-    counts = {table: int(reader.value(f"SELECT count(*) FROM {table}")) for table in TYPED_TABLES}
-    for row in reader.rows(
-        "SELECT event_type, count(*) AS number FROM raw_event GROUP BY 1 ORDER BY 1"
-    ):
-        counts[row["event_type"]] = counts.get(row["event_type"], 0) + row["number"]
-    return {name: number for name, number in counts.items() if number}
 
 
 def sources(reader: Reader, *, now: datetime) -> list[dict[str, Any]]:
@@ -67,6 +61,61 @@ def sources(reader: Reader, *, now: datetime) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def waiting(reader: Reader, *, now: datetime) -> dict[str, Any]:
+    """Return the queue of explanations, and what models answered in the last day."""
+    found = explanations.figures(reader, now=now)
+    return {
+        "waiting": found["waiting"],
+        "processing": found["processing"],
+        "failed": found["failed"],
+        "queue_age_s": _rounded(found["queue_age_s"]),
+        "calls_24h": found["calls"],
+        "answers_24h": found["answered"],
+        "last_answer": rfc3339(found["last_answer"]),
+        "tokens_per_s": _rounded(found["tokens_per_s"]),
+        "sentences_kept": found["kept"],
+        "sentences_dropped": found["dropped"],
+    }
+
+
+def models(reader: Reader, *, now: datetime) -> list[dict[str, Any]]:
+    """Return each model at home, and the template, which is always there, last."""
+    return [
+        {
+            "name": row["name"],
+            "kind": row["kind"],
+            "role": row["role"],
+            "model": row["model"],
+            "state": row["state"],
+            "gpu_share": _rounded(row["gpu_share"], 2),
+            "waiting": row["running"] + row["waiting"],
+            "answers_24h": row["answers"],
+            "tokens_per_s": _rounded(row["tokens_per_s"]),
+            "last_answer": rfc3339(row["last_answer"]),
+            "digest": row["digest"][:12],
+            "digest_changed": rfc3339(row["digest_changed"]),
+            "detail": row["detail"],
+        }
+        for row in model_endpoints.endpoints(reader, now=now)
+    ]
+
+
+def _rounded(value: float | None, digits: int = 1) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+def sensors(reader: Reader) -> list[dict[str, Any]]:
+    """Return each Suricata that Guardian runs: what it saw, what it missed, what it needs."""
+    return [
+        {
+            **{key: value for key, value in row.items() if not key.endswith("_at")},
+            "noted_at": rfc3339(row["noted_at"]),
+            "started_at": rfc3339(row["started_at"]),
+        }
+        for row in states(reader)
+    ]
 
 
 def rfc3339(moment: datetime | None) -> str | None:

@@ -35,9 +35,19 @@ class Job:
     attempts: int
 
 
+GENERATED = ("ok", "rejected", "truncated", "timeout", "error")
+"""Outcomes of calls in which a model worked: these count against the budget."""
+
+KEPT_DAYS = 60
+"""Calls and finished jobs are kept for so long."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call to a model: ``outcome`` is ok, refused, truncated, timeout, absent or error."""
+    """One call to a model.
+
+    ``outcome`` is ok, rejected, truncated, timeout, error, absent, busy or refused.
+    """
 
     endpoint: str
     model: str
@@ -73,9 +83,27 @@ def enqueue(tx: Transaction, *, now: datetime) -> None:
     )
 
 
+def tidy(tx: Transaction, *, now: datetime) -> None:
+    """Forget calls and ended jobs of long ago."""
+    before = [now - timedelta(days=KEPT_DAYS)]
+    tx.execute(
+        "DELETE FROM explain_job WHERE state IN ('done', 'failed') AND queued_at < ?", before
+    )
+    tx.execute("DELETE FROM model_call WHERE called_at < ?", before)
+
+
 def take(store: Store, *, lease_s: float, now: datetime) -> Job | None:
-    """Take the job to do next, the worst and newest first, or return None."""
+    """Take the job to do next, the worst and newest first, or return None.
+
+    A job that was taken too often and whose process died each time is given up.
+    """
     with store.transaction() as tx:
+        tx.execute(
+            "UPDATE explain_job SET state = 'failed', finished_at = $now, "
+            "detail = 'taken ' || attempts || ' times and never finished' "
+            "WHERE state = 'processing' AND lease_until < $now AND attempts >= $attempts",
+            {"now": now, "attempts": ATTEMPTS},
+        )
         row = tx.one(
             """
             SELECT j.id, j.incident_id, j.packet_hash, j.priority, j.attempts
@@ -112,6 +140,15 @@ def retry(tx: Transaction, job: Job, *, after_s: float, now: datetime, detail: s
     tx.execute(
         "UPDATE explain_job SET state = ?, lease_until = ?, detail = ? WHERE id = ?",
         [state, now + timedelta(seconds=after_s), detail[:300], job.id],
+    )
+
+
+def release(tx: Transaction, job: Job, *, after_s: float, now: datetime, detail: str = "") -> None:
+    """Put back a job that no model was at work on: it does not count as a try."""
+    tx.execute(
+        "UPDATE explain_job SET state = 'pending', attempts = greatest(attempts - 1, 0), "
+        "lease_until = ?, detail = ? WHERE id = ?",
+        [now + timedelta(seconds=after_s), detail[:300], job.id],
     )
 
 
@@ -184,24 +221,48 @@ def record(tx: Transaction, call: Call, *, now: datetime) -> None:
 
 
 def calls_since(reader: Reader, since: datetime) -> int:
-    """Return how many calls to models there were since then."""
-    return int(reader.value("SELECT count(*) FROM model_call WHERE called_at >= ?", [since]) or 0)
+    """Return how many calls there were since then in which a model worked."""
+    return int(
+        reader.value(
+            "SELECT count(*) FROM model_call WHERE called_at >= ? AND list_contains(?, outcome)",
+            [since, list(GENERATED)],
+        )
+        or 0
+    )
+
+
+def latest_job(reader: Reader, incident_id: int) -> dict[str, Any] | None:
+    """Return how the last explanation of an incident stands: state, detail, attempts."""
+    return reader.one(
+        "SELECT state, detail, attempts, queued_at FROM explain_job WHERE incident_id = ? "
+        "ORDER BY id DESC LIMIT 1",
+        [incident_id],
+    )
 
 
 def figures(reader: Reader, *, now: datetime) -> dict[str, Any]:
     """Return what the health page shows of the models: queue, last answer, speed, share kept."""
     day = now - timedelta(hours=24)
     queue = reader.one(
-        "SELECT count(*) AS waiting, min(queued_at) AS oldest FROM explain_job "
-        "WHERE state IN ('pending', 'processing')"
-    ) or {"waiting": 0, "oldest": None}
+        "SELECT count(*) FILTER (state = 'pending') AS waiting, "
+        "count(*) FILTER (state = 'processing') AS processing, "
+        "count(*) FILTER (state = 'failed') AS failed, "
+        "min(queued_at) FILTER (state IN ('pending', 'processing')) AS oldest FROM explain_job"
+    ) or {"waiting": 0, "processing": 0, "failed": 0, "oldest": None}
     calls = reader.one(
-        "SELECT count(*) AS calls, count(*) FILTER (outcome = 'ok') AS answered, "
-        "max(called_at) FILTER (outcome = 'ok') AS last_answer, "
-        "sum(tokens_out) FILTER (outcome = 'ok') / nullif(sum(seconds) FILTER (outcome = 'ok'), 0) "
-        "AS tokens_per_s, sum(claims_kept) AS kept, sum(claims_dropped) AS dropped "
-        "FROM model_call WHERE called_at >= ?",
+        "SELECT count(*) AS calls, count(*) FILTER (whole) AS answered, "
+        "max(called_at) FILTER (whole) AS last_answer, "
+        "sum(tokens_out) FILTER (whole) / nullif(sum(seconds) FILTER (whole), 0) "
+        "AS tokens_per_s, sum(claims_kept)::BIGINT AS kept, sum(claims_dropped)::BIGINT AS dropped "
+        "FROM (SELECT *, outcome IN ('ok', 'rejected') AS whole FROM model_call) "
+        "WHERE called_at >= ?",
         [day],
     )
     age = None if queue["oldest"] is None else (now - queue["oldest"]).total_seconds()
-    return {**(calls or {}), "waiting": queue["waiting"], "queue_age_s": age}
+    return {
+        **(calls or {}),
+        "waiting": queue["waiting"],
+        "processing": queue["processing"],
+        "failed": queue["failed"],
+        "queue_age_s": age,
+    }

@@ -2,37 +2,39 @@
 
 The template has answered before this begins. A model's words replace the template's
 only when every check passed; the verdict, the level, the facts and the proposals are
-not in its reach.
+not in its reach. One whole answer is asked for each state of an incident, no second one.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from guardian.model import words
-from guardian.store import explanations, incidents
+from guardian.store import explanations, incidents, model_endpoints
 from guardian.store.ingest import utc_now
 from guardian.triage import prompt
+from guardian.triage.budget import Budget
 from guardian.triage.check import Checked, check
-from guardian.triage.llm.base import Ask
+from guardian.triage.llm.base import Ask, ModelTruncatedError
 from guardian.triage.pool import Pool
 from guardian.triage.stories import Told
 
 if TYPE_CHECKING:
-    from datetime import tzinfo
+    from datetime import datetime, tzinfo
 
     from guardian.model.incident import Incident
     from guardian.store import Store
     from guardian.triage.llm.base import Reply
-    from guardian.triage.pool import Tried
+    from guardian.triage.member import Tried
     from guardian.triage.settings import Settings
 
 RETRY_S = 120.0
 """How long a job waits after nobody could answer; longer after each further try."""
 
-NIGHT = "22-07"
-"""Local hours in which the night's budget counts."""
+_NOBODY = frozenset({"absent", "busy", "refused"})
+"""Outcomes in which no model was at work."""
 
 
 async def explain_pending(
@@ -45,7 +47,8 @@ async def explain_pending(
 ) -> int:
     """Ask the models for explanations that are due; return how many were written.
 
-    At most ``limit`` incidents are asked about. Without an endpoint this does nothing.
+    At most ``limit`` incidents are asked about, as many at once as the best endpoints
+    take. Without an endpoint this does nothing.
 
     Raises:
         StoreError: the store cannot be read or written.
@@ -54,77 +57,152 @@ async def explain_pending(
     if not settings.endpoints and pool is None:
         return 0
     mine = pool if pool is not None else Pool(settings.endpoints)
-    written = 0
+    work = _Work(store, settings, mine, Budget(store, settings), words.zone(settings.timezone))
     try:
-        with store.transaction() as tx:
-            explanations.enqueue(tx, now=now or utc_now())
-        for _ in range(limit):
-            moment = now or utc_now()
-            if not mine.members or not _affordable(store, settings, moment):
-                break
-            job = explanations.take(store, lease_s=settings.deadline_s * 2, now=moment)
-            if job is None:
-                break
-            written += await _explain(store, settings, mine, job, moment)
+        await asyncio.to_thread(_enqueue, store, now or utc_now())
+        width = min(limit, mine.width(words.local(now or utc_now(), work.zone)))
+        shares = [limit // width + (place < limit % width) for place in range(width)]
+        written = await asyncio.gather(*(work.several(share, now) for share in shares))
     finally:
         if pool is None:
             await mine.aclose()
-    return written
+    return sum(written)
 
 
-def _affordable(store: Store, settings: Settings, now: datetime) -> bool:
-    local = words.local(now, words.zone(settings.timezone))
-    with store.read() as reader:
-        hour = explanations.calls_since(reader, now - timedelta(hours=1))
-        night = explanations.calls_since(reader, now - timedelta(hours=9))
-    at_night = local.hour >= 22 or local.hour < 7
-    return hour < settings.calls_per_hour and not (at_night and night >= settings.calls_per_night)
-
-
-async def _explain(
-    store: Store, settings: Settings, pool: Pool, job: explanations.Job, now: datetime
-) -> int:
-    zone = words.zone(settings.timezone)
-    with store.read() as reader:
-        incident = incidents.incident(reader, job.incident_id)
-    if incident is None or incident.packet_hash != job.packet_hash:
-        with store.transaction() as tx:
-            explanations.finish(tx, job, "done", now=now, detail="it has changed since")
-        return 0
-    fallback = Told(
-        title=incident.title,
-        summary=incident.summary,
-        explanation=incident.explanation,
-        expert=incident.expert,
-        claims=incident.claims,
-    )
-    asked = _ask(incident, settings)
-    request = prompt.fingerprint(asked.messages, asked.schema)
-    before = _from_before(store, pool, incident, request, fallback, zone)
-    if before is not None:
-        _write(store, incident, job, *before, now=now)
-        return 1
-    detail = "nobody could be asked"
-    refused = 0
-    async for tried in pool.ask(asked, words.local(now, zone)):
-        checked = Checked(told=None, kept=0, dropped=())
-        if tried.reply is not None:
-            checked = check(tried.reply.text, incident, fallback, zone)
-        _record(store, tried, checked, now)
-        detail = "; ".join(checked.dropped) or str(tried.error or "")
-        refused += tried.reply is not None
-        if tried.reply is not None and checked.told is not None:
-            model = _provenance(tried.reply, tried.member.name, asked, incident)
-            _write(store, incident, job, checked.told, model, now=now, reply=tried.reply.text)
-            return 1
+def _enqueue(store: Store, now: datetime) -> None:
     with store.transaction() as tx:
-        if refused:
-            # It would write the same again: temperature 0 and one seed.
-            explanations.finish(tx, job, "failed", now=now, detail=detail)
-        else:
-            pause = RETRY_S * 2.0 ** (job.attempts - 1)
-            explanations.retry(tx, job, after_s=pause, now=now, detail=detail)
-    return 0
+        explanations.enqueue(tx, now=now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """One job with what it is about."""
+
+    job: explanations.Job
+    incident: Incident
+    asked: Ask
+    request: str
+    fallback: Told
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One round of explaining. What waits for the store does so in a thread."""
+
+    store: Store
+    settings: Settings
+    pool: Pool
+    budget: Budget
+    zone: tzinfo | None
+
+    async def several(self, limit: int, now: datetime | None) -> int:
+        """Do at most ``limit`` jobs, one after the other; return how many were written."""
+        written = 0
+        for _ in range(limit):
+            moment = now or utc_now()
+            if not self.pool.members or not await asyncio.to_thread(self.budget.left, moment):
+                break
+            self.budget.under_way += 1
+            try:
+                job = await asyncio.to_thread(
+                    explanations.take, self.store, lease_s=self.lease_s(), now=moment
+                )
+                if job is None:
+                    break
+                written += await self.one(job, moment)
+            finally:
+                self.budget.under_way -= 1
+        return written
+
+    def lease_s(self) -> float:
+        """Return how long a job may take: every endpoint may use its whole deadline."""
+        deadlines = [m.endpoint.deadline_s or self.settings.deadline_s for m in self.pool.members]
+        return sum(deadlines) + self.settings.deadline_s
+
+    async def one(self, job: explanations.Job, now: datetime) -> int:
+        """Explain one incident; return 1 when words were written."""
+        case = await asyncio.to_thread(self._case, job, now)
+        if case is None or await asyncio.to_thread(self._told_before, case, now):
+            return 0 if case is None else 1
+        local = words.local(now, self.zone)
+        outcomes: list[str] = []
+        detail = "nobody could be asked"
+        async for tried in self.pool.ask(case.asked, local):
+            checked = Checked(told=None, kept=0, dropped=())
+            if tried.reply is not None:
+                checked = check(tried.reply.text, case.incident, case.fallback, self.zone)
+            await asyncio.to_thread(_record, self.store, tried, checked, now)
+            detail = "; ".join(checked.dropped) or str(tried.error or "")
+            if tried.reply is not None and checked.told is not None:
+                model = self._provenance(tried, tried.reply, case, local)
+                await asyncio.to_thread(
+                    _write, self.store, case, checked.told, model, now, tried.reply.text
+                )
+                return 1
+            if tried.reply is not None or isinstance(tried.error, ModelTruncatedError):
+                # It would write the same again: temperature 0 and one seed.
+                await asyncio.to_thread(_end, self.store, job, "failed", detail, now)
+                return 0
+            outcomes.append(tried.outcome)
+        await asyncio.to_thread(_put_back, self.store, job, outcomes, detail, now)
+        return 0
+
+    def _case(self, job: explanations.Job, now: datetime) -> _Case | None:
+        with self.store.read() as reader:
+            incident = incidents.incident(reader, job.incident_id)
+        if incident is None or incident.packet_hash != job.packet_hash:
+            _end(self.store, job, "done", "it has changed since", now)
+            return None
+        asked = _ask(incident, self.settings)
+        fallback = Told(
+            title=incident.title,
+            summary=incident.summary,
+            explanation=incident.explanation,
+            expert=incident.expert,
+            claims=incident.claims,
+        )
+        request = prompt.fingerprint(asked.messages, asked.schema)
+        return _Case(job=job, incident=incident, asked=asked, request=request, fallback=fallback)
+
+    def _told_before(self, case: _Case, now: datetime) -> bool:
+        """Use an answer to exactly this request, its slots filled anew and checked again.
+
+        The model that gave it must still be the one that its endpoint has.
+        """
+        names = {member.name for member in self.pool.members}
+        with self.store.read() as reader:
+            found = explanations.answers(reader, case.request, prompt.version())
+            current = model_endpoints.digests(reader)
+        for reply, model in found:
+            endpoint, digest = str(model.get("endpoint")), str(model.get("digest"))
+            if endpoint not in names or current.get(endpoint, digest) != digest:
+                continue
+            told = check(reply, case.incident, case.fallback, self.zone).told
+            if told is not None:
+                origin = {**model, "packet": case.incident.packet_hash}
+                _write(self.store, case, told, origin, now, None)
+                return True
+        return False
+
+    def _provenance(
+        self, tried: Tried, reply: Reply, case: _Case, local: datetime
+    ) -> dict[str, Any]:
+        endpoint = tried.member.endpoint
+        return {
+            "name": f"{reply.model} on {tried.member.name}",
+            "model": reply.model,
+            "digest": reply.digest,
+            "endpoint": tried.member.name,
+            "role": "embedded" if endpoint.kind == "embedded" else endpoint.role,
+            "instead_of": self.pool.passed_over(tried.member, local),
+            "parameters": dict(reply.parameters),
+            "prompt_version": prompt.version(),
+            "request": case.request,
+            "packet": case.incident.packet_hash,
+            "seconds": round(reply.seconds, 2),
+            "tokens_in": reply.tokens_in,
+            "tokens_out": reply.tokens_out,
+        }
 
 
 def _ask(incident: Incident, settings: Settings) -> Ask:
@@ -138,20 +216,20 @@ def _ask(incident: Incident, settings: Settings) -> Ask:
     )
 
 
-def _provenance(reply: Reply, endpoint: str, asked: Ask, incident: Incident) -> dict[str, Any]:
-    return {
-        "name": f"{reply.model} on {endpoint}",
-        "model": reply.model,
-        "digest": reply.digest,
-        "endpoint": endpoint,
-        "parameters": dict(reply.parameters),
-        "prompt_version": prompt.version(),
-        "request": prompt.fingerprint(asked.messages, asked.schema),
-        "packet": incident.packet_hash,
-        "seconds": round(reply.seconds, 2),
-        "tokens_in": reply.tokens_in,
-        "tokens_out": reply.tokens_out,
-    }
+def _end(store: Store, job: explanations.Job, state: str, detail: str, now: datetime) -> None:
+    with store.transaction() as tx:
+        explanations.finish(tx, job, state, now=now, detail=detail)
+
+
+def _put_back(
+    store: Store, job: explanations.Job, outcomes: list[str], detail: str, now: datetime
+) -> None:
+    with store.transaction() as tx:
+        if set(outcomes) <= _NOBODY:
+            explanations.release(tx, job, after_s=RETRY_S, now=now, detail=detail)
+        else:
+            pause = RETRY_S * 2.0 ** (job.attempts - 1)
+            explanations.retry(tx, job, after_s=pause, now=now, detail=detail)
 
 
 def _record(store: Store, tried: Tried, checked: Checked, now: datetime) -> None:
@@ -173,14 +251,7 @@ def _record(store: Store, tried: Tried, checked: Checked, now: datetime) -> None
 
 
 def _write(
-    store: Store,
-    incident: Incident,
-    job: explanations.Job,
-    told: Told,
-    model: dict[str, Any],
-    *,
-    now: datetime,
-    reply: str | None = None,
+    store: Store, case: _Case, told: Told, model: dict[str, Any], now: datetime, reply: str | None
 ) -> None:
     """Show a model's words; ``reply`` is kept for the same request, if it is new."""
     with store.transaction() as tx:
@@ -188,8 +259,8 @@ def _write(
             explanations.keep(tx, reply, model, now=now)
         explanations.show(
             tx,
-            incident.id,
-            incident.packet_hash,
+            case.incident.id,
+            case.incident.packet_hash,
             title=told.title,
             summary=told.summary,
             explanation=told.explanation,
@@ -199,24 +270,4 @@ def _write(
             now=now,
         )
         detail = "" if reply is not None else "asked before"
-        explanations.finish(tx, job, "done", now=now, detail=detail)
-
-
-def _from_before(
-    store: Store,
-    pool: Pool,
-    incident: Incident,
-    request: str,
-    fallback: Told,
-    zone: tzinfo | None,
-) -> tuple[Told, dict[str, Any]] | None:
-    """Return an answer to exactly this request, its slots filled anew and all checks repeated."""
-    names = {member.name for member in pool.members}
-    with store.read() as reader:
-        found = explanations.answers(reader, request, prompt.version())
-    for reply, model in found:
-        if model.get("endpoint") in names:
-            told = check(reply, incident, fallback, zone).told
-            if told is not None:
-                return told, {**model, "packet": incident.packet_hash}
-    return None
+        explanations.finish(tx, case.job, "done", now=now, detail=detail)

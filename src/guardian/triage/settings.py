@@ -21,6 +21,15 @@ class Endpoint:
     """What people are shown; empty means the address."""
     quiet_hours: str = ""
     """Local hours in which it is left alone, ``23-07``; empty means never."""
+    gpu: str = ""
+    """The card it runs on; empty means the machine of the address. A card loads one
+    model at a time, also for two endpoints."""
+    parallel: int = 1
+    """Questions at once: a server answers one at a time unless it is told otherwise."""
+    queue: int = 4
+    """Most questions that wait for it; with more, the next endpoint is asked."""
+    deadline_s: float = 0.0
+    """Longest wait for its answer; 0 means the one of all endpoints."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +59,7 @@ class Settings:
     endpoints: tuple[Endpoint, ...] = ()
     """Language models at home that may word explanations; none means templates."""
     deadline_s: float = 60.0
-    """Longest wait for one explanation, everything included."""
+    """Longest wait for the answer of one endpoint, everything included."""
     num_ctx: int = 4096
     """Context window asked of a model, in tokens: a packet takes about 1,500."""
     max_tokens: int = 700

@@ -9,9 +9,12 @@ from starlette.responses import HTMLResponse, Response
 
 from guardian.detect import surveillance_optout
 from guardian.model import words
-from guardian.store import pages, pages_evidence, pages_listened
+from guardian.store import (
+    explanations,
+    model_endpoints,
+    pages,
+)
 from guardian.store import privacy as ledger
-from guardian.web import draw
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -63,6 +66,8 @@ def router(site: Site) -> APIRouter:
             components = pages.components(reader)
             errors = pages.detector_errors(reader)
             samples = pages.quarantine(reader, limit=20)
+            told = explanations.figures(reader, now=site.now())
+            models = model_endpoints.endpoints(reader, now=site.now())
         state = dict(site.status()["health"]) if site.status else {}
         for sample in samples:
             sample["text"] = _shown(sample["sample"])
@@ -74,6 +79,8 @@ def router(site: Site) -> APIRouter:
             components=components,
             errors=errors,
             samples=samples,
+            told=told,
+            models=models,
             state=state,
         )
 

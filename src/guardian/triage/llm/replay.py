@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from guardian.triage.llm.base import Ask, Health, ModelAbsentError, ModelTruncatedError, Reply
+from guardian.triage.llm.base import (
+    Ask,
+    Health,
+    ModelAbsentError,
+    ModelTruncatedError,
+    Reply,
+    Vectors,
+)
 from guardian.triage.prompt import fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class ReplayBackend:
@@ -38,6 +49,15 @@ class ReplayBackend:
             msg = f"{self._path}: the recorded answer was cut"
             raise ModelTruncatedError(msg)
         return Reply(text=str(answer["text"]), model=self._model, digest="replay")
+
+    async def load(self, ask: Ask) -> None:
+        """Nothing is loaded."""
+
+    async def embed(self, texts: Sequence[str], *, deadline_s: float) -> Vectors:
+        """Refuse: only answers are recorded."""
+        del texts, deadline_s
+        msg = f"{self._path}: no recorded vectors"
+        raise ModelAbsentError(msg)
 
     async def health(self) -> Health:
         """Return whether the recording is there."""
