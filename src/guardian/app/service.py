@@ -10,27 +10,24 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from guardian import respond, triage
-from guardian.app import calls_devices
-from guardian.app import calls_lists, calls_packets
-from guardian.detect import indicators, surveillance_optout
+from guardian.app import calls_backup, calls_devices, calls_lists, calls_packets, calls_privacy
+from guardian.detect import indicators
 from guardian.errors import InputError, UsageError
 from guardian.model.response import Verb
 from guardian.notify import digest as digests
 from guardian.notify.send import send
-from guardian.ops import backup
-from guardian.ops.status import rfc3339, status
+from guardian.ops.status import status
 from guardian.store import (
     devices,
     findings,
     incidents,
-    privacy,
     responses,
     suppressions,
 )
@@ -105,20 +102,6 @@ def _proposals(service: Service, *, status: str | None = None) -> Any:
         return responses.as_json(reader, status=status)
 
 
-def _privacy(service: Service, *, since_s: float) -> Any:
-    until = utc_now()
-    with service.store.read() as reader:
-        rows = privacy.ledger(reader, since=until - timedelta(seconds=since_s), until=until)
-    return [
-        {
-            **row,
-            "first_seen": rfc3339(row["first_seen"]),
-            "last_seen": rfc3339(row["last_seen"]),
-        }
-        for row in rows
-    ]
-
-
 def _explain(service: Service, *, incident: int) -> Any:
     with service.store.read() as reader:
         found = incidents.explained(reader, incident)
@@ -185,38 +168,6 @@ def _ask(service: Service, *, question: str = "") -> Any:
     }
 
 
-def _opt_out(
-    service: Service,
-    *,
-    device: str | None = None,
-    finding_class: str | None = None,
-    day: str | None = None,
-    note: str = "",
-) -> Any:
-    if device is not None:
-        if finding_class is None or day is None:
-            msg = "name all three: --device, --class and --on"
-            raise UsageError(msg)
-        try:
-            switched_off_at = datetime.fromisoformat(day)
-        except ValueError as error:
-            msg = f"{day!r} is not a day; write 2026-11-02"
-            raise UsageError(msg) from error
-        with service.store.read() as reader:
-            device_id = devices.find(reader, device)
-        with service.store.transaction() as tx:
-            privacy.record_opt_out(
-                tx,
-                device_id=device_id,
-                finding_class=finding_class,
-                switched_off_at=switched_off_at.replace(tzinfo=None),
-                author="keeper",
-                now=utc_now(),
-                note=note,
-            )
-    return surveillance_optout.check_all(service.store, now=utc_now())
-
-
 def _feedback(service: Service, *, incident: int, answer: str, reason: str = "") -> Any:
     number = feedback.give(service.store, incident, answer, actor="keeper", reason=reason)
     triage.run(service.store, service.config.triage)
@@ -267,17 +218,14 @@ def _reload_rules(service: Service) -> Any:
     return {}
 
 
-def _backup(service: Service, *, path: str) -> Any:
-    report = backup.backup(service.store, Path(path))
-    return {"path": str(report.path), "bytes": report.bytes, "rows": report.rows}
-
-
 _CALLS: dict[str, Callable[..., Any]] = {
     "findings": _findings,
     "incidents": _incidents,
     **calls_devices.CALLS,
     "proposals": _proposals,
-    "privacy": _privacy,
+    "privacy": calls_privacy.privacy_ledger,
+    "models": calls_privacy.models,
+    "away": calls_privacy.away,
     "explain": _explain,
     "answer": _answer,
     "digest": _digest,
@@ -287,13 +235,14 @@ _CALLS: dict[str, Callable[..., Any]] = {
     "rename": _rename,
     "load_indicators": _load_indicators,
     "ask": _ask,
-    "opt_out": _opt_out,
+    "opt_out": calls_privacy.opt_out,
     "feedback": _feedback,
     "export_training": _export_training,
     "suppress": _suppress,
     "suppressions": _suppressions,
     "unsuppress": _unsuppress,
     "reload_rules": _reload_rules,
-    "backup": _backup,
+    "backup": calls_backup.begin,
+    "backup_state": calls_backup.state,
     "evidence": calls_packets.evidence,
 }

@@ -97,7 +97,8 @@ def _records(commands: Any) -> None:
         commands, "proposals", "records:proposals", "what could be done", form=True
     )
     proposals.add_argument("--status", choices=("proposed", "approved", "rejected", "withdrawn"))
-    privacy = _command(commands, "privacy", "records:privacy", "who is told what", form=True)
+    privacy = _command(commands, "privacy", "privacy:privacy", "who is told what", form=True)
+    privacy.add_argument("--models", action="store_true", help="who asks language models")
     privacy.add_argument("--since", default="24h", help="how far back: 90m, 24h, 7d")
     explain = _command(commands, "explain", "records:explain", "one incident, whole", form=True)
     explain.add_argument("incident", type=int)
@@ -107,12 +108,18 @@ def _records(commands: Any) -> None:
     packets.add_argument("--packet", type=int, metavar="N", help="one packet's layers")
     _command(commands, "status", "records:status", "what is stored and how Guardian is", form=True)
     optout = _command(
-        commands, "opt-out", "records:opt_out", "did switching it off work?", form=True
+        commands, "opt-out", "privacy:opt_out", "did switching it off work?", form=True
     )
     optout.add_argument("--device", help="with --class: note that a person switched it off")
     optout.add_argument("--class", dest="finding_class", metavar="CLASS")
-    optout.add_argument("--on", metavar="YYYY-MM-DD", help="the day it was switched off")
+    optout.add_argument("--on", metavar="YYYY-MM-DD", help="the day (and time) it was switched off")
+    optout.add_argument("--company", help="only that company's")
+    optout.add_argument("--withdraw", type=int, metavar="ID", help="stop checking this one")
     optout.add_argument("--note", default="")
+    away = _command(commands, "away", "privacy:away", "nobody is home, or is again", form=True)
+    away.add_argument("--back", action="store_true", help="somebody is home again")
+    away.add_argument("--since", metavar="TIME", help="default: now")
+    away.add_argument("--until", metavar="TIME", help="default: until --back")
     rename = _command(commands, "rename", "records:rename", "give a device its name")
     rename.add_argument("device")
     rename.add_argument("name")
@@ -218,7 +225,16 @@ def _keeping(commands: Any) -> None:
     _command(commands, "doctor", "offline:doctor", "check what Guardian needs", form=True)
     _command(commands, "password", "offline:password", "set the page's password")
     _command(commands, "config", "offline:show_config", "print the configuration in force")
-    backup = _command(commands, "backup", "records:backup", "write one consistent file")
+    backup = _command(commands, "backup", "keeping:backup", "write one consistent file")
     backup.add_argument("file", type=Path)
-    restore = _command(commands, "restore", "offline:restore", "put a backup in place")
+    backup.add_argument("--encrypt", action="store_true", help="ask for a passphrase")
+    restore = _command(commands, "restore", "keeping:restore", "put a backup in place")
     restore.add_argument("file", type=Path)
+    restore.add_argument("--force", action="store_true", help="also over a store that is filled")
+    for command in (backup, restore):
+        command.add_argument(
+            "--passphrase-file",
+            type=Path,
+            metavar="FILE",
+            help="its first line; or set GUARDIAN_BACKUP_PASSPHRASE",
+        )

@@ -47,23 +47,6 @@ def proposals(options: argparse.Namespace) -> int:
     return 0
 
 
-def privacy(options: argparse.Namespace) -> int:
-    """Print who is told what about this house."""
-    since = duration(options.since).total_seconds()
-    columns = (
-        "device",
-        "company",
-        "class",
-        "contacts",
-        "bytes_up",
-        "night_share",
-        "trend",
-        "last_seen",
-    )
-    emit(options, _ask(options, "privacy", since_s=since), columns, empty="Nobody listened.")
-    return 0
-
-
 def explain(options: argparse.Namespace) -> int:
     """Print one incident with its facts, verdict, explanation and evidence."""
     incident = _ask(options, "explain", incident=options.incident)
@@ -137,21 +120,6 @@ def ask(options: argparse.Namespace) -> int:
     else:
         say(answer["text"])
         emit(options, answer["rows"], answer["columns"], empty="No rows.")
-    return 0
-
-
-def opt_out(options: argparse.Namespace) -> int:
-    """Note what was switched off, and say of each such thing whether it stopped."""
-    rows = _ask(
-        options,
-        "opt_out",
-        device=options.device,
-        finding_class=options.finding_class,
-        day=options.on,
-        note=options.note,
-    )
-    columns = ("id", "device", "class", "switched_off_at", "answer", "text")
-    emit(options, rows, columns, empty="Nothing was noted as switched off.")
     return 0
 
 
@@ -229,11 +197,4 @@ def unsuppress(options: argparse.Namespace) -> int:
     """Show again what a suppression hid."""
     _ask(options, "unsuppress", number=options.number)
     say(f"suppression {options.number} is lifted; what it hid is back")
-    return 0
-
-
-def backup(options: argparse.Namespace) -> int:
-    """Write one consistent file, also while the daemon runs."""
-    report = _ask(options, "backup", path=str(options.file.resolve()))
-    say(f"{report['path']}: {report['bytes'] / 1e6:,.1f} MB, {report['rows']:,} rows")
     return 0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from guardian.detect import calls, devices, surveillance
+from guardian.detect import calls, devices, surveillance, surveillance_optout
 from guardian.detect.cidr import CidrDetector
+from guardian.store import contacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +20,8 @@ PREPARE: dict[str, Callable[[Store, Settings, datetime], object]] = {
     "calls": lambda store, _settings, now: calls.update(store, now=now),
     "catalogue": lambda store, _settings, now: surveillance.annotate(store, now=now),
     "devices": lambda store, settings, now: devices.update(store, settings.devices, now),
+    "contacts": lambda store, _settings, _now: contacts.update(store),
+    "opt-outs": lambda store, _settings, now: surveillance_optout.keep_checking(store, now=now),
 }
 """What is brought up to date before detectors run, in this order."""
 

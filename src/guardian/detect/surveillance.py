@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from guardian.intel import catalogue, fingerprints
-from guardian.store import findings, name_hits
+from guardian.store import contacts, findings, name_hits
 from guardian.store.ingest import utc_now
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ def annotate(store: Store, *, now: datetime | None = None) -> int:
     with store.transaction() as tx:
         name_hits.set_fingerprints(tx, _measured())
         added = name_hits.replace(tx, hits, digest=known.digest, all_of_them=changed)
+        if changed:
+            contacts.rebuild(tx)
         seconds = time.monotonic() - started
         findings.set_mark(tx, MARK, last_id=upto, ran_at=now or utc_now(), seconds=seconds)
     return added

@@ -10,14 +10,16 @@ Contacts come in bursts: both counts are divided by the hourly counts' dispersio
 
 from __future__ import annotations
 
+import itertools
+import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
-from statistics import fmean, pvariance
+from statistics import fmean, median, pvariance
 from typing import TYPE_CHECKING, Any
 
-from guardian.store import privacy
+from guardian.store import findings, privacy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,6 +40,14 @@ SURE = 0.01
 """Chance of a wrong *reduced* or *stopped* that is taken."""
 HALF = 0.5
 """A rate of at most half the one before is called reduced."""
+TEST = "exact Poisson rate comparison per active hour, one-sided"
+MIN_GAPS = 5
+"""Gaps between contacts below which no period is told."""
+EVEN = 0.1
+"""Median absolute deviation of the gaps over their median, up to which contacts keep time."""
+MARK = "surveillance.opt_out"
+EVERY_S = 3600
+"""How often the answers are worked out again: new hours are what can change one."""
 
 
 class Answer(StrEnum):
@@ -73,6 +83,8 @@ class Comparison:
     dispersion: float
     p_value: float | None
     why: str
+    period_before_s: float | None = None
+    period_after_s: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -83,7 +95,9 @@ class Comparison:
             "after": _span_json(self.after),
             "dispersion": round(self.dispersion, 2),
             "p_value": self.p_value,
-            "test": "exact Poisson rate comparison per active hour, one-sided",
+            "test": TEST,
+            "period_before_s": self.period_before_s,
+            "period_after_s": self.period_after_s,
         }
 
 
@@ -94,6 +108,26 @@ def _span_json(span: Span) -> dict[str, Any]:
         "contacts_per_hour": round(span.per_hour, 2),
         "bytes_up": span.bytes_up,
     }
+
+
+def keep_checking(store: Store, *, now: datetime) -> int:
+    """Work out every answer again when an hour has passed; keep those that changed.
+
+    Returns how many changed. Page, letter and command line tell what is kept here.
+    """
+    with store.read() as reader:
+        mark = findings.marks(reader).get(MARK)
+        rows = privacy.opt_outs(reader)
+        if not rows or (mark and abs((now - mark.ran_at).total_seconds()) < EVERY_S):
+            return 0
+        found = [(row["id"], check(reader, row, now=now)) for row in rows]
+    with store.transaction() as tx:
+        changed = sum(
+            privacy.note_answer(tx, number, str(it.answer), json.dumps(it.as_json()), now=now)
+            for number, it in found
+        )
+        findings.set_mark(tx, MARK, last_id=0, ran_at=now, seconds=0)
+    return changed
 
 
 def check_all(store: Store, *, now: datetime) -> list[dict[str, Any]]:
@@ -121,9 +155,30 @@ def check(reader: Reader, opt_out: Mapping[str, Any], *, now: datetime) -> Compa
             company=opt_out["company"], since=since, until=until,
         )  # fmt: skip
 
-    before = span(off - timedelta(days=BEFORE_DAYS), off)
-    after = span(off + timedelta(seconds=GRACE_S), now)
-    return compare(before, after)
+    def period(since: datetime, until: datetime) -> float | None:
+        found = privacy.moments(
+            reader, device_id=opt_out["device_id"], finding_class=opt_out["class"],
+            company=opt_out["company"], since=since, until=until,
+        )  # fmt: skip
+        return even_period(found)
+
+    first, grace = off - timedelta(days=BEFORE_DAYS), off + timedelta(seconds=GRACE_S)
+    return replace(
+        compare(span(first, off), span(grace, now)),
+        period_before_s=period(first, off),
+        period_after_s=period(grace, now),
+    )
+
+
+def even_period(moments: Sequence[datetime]) -> float | None:
+    """Return the period that contacts keep, in seconds, or None when they keep none."""
+    gaps = [(b - a).total_seconds() for a, b in itertools.pairwise(moments)]
+    if len(gaps) < MIN_GAPS:
+        return None
+    usual = median(gaps)
+    if usual <= 0 or median(abs(gap - usual) for gap in gaps) > EVEN * usual:
+        return None
+    return round(usual, 1)
 
 
 def compare(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> Comparison:

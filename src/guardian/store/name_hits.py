@@ -41,6 +41,8 @@ def fresh_names(reader: Reader, *, after: int, upto: int, addresses: list[str]) 
     parts.append(
         f"SELECT lower(unnest(subjectaltname)) FROM tls WHERE {window} AND coalesce(sni, '') = ''"
     )
+    if not after:  # names whose rows are gone are still known by their sums
+        parts.append("SELECT name FROM contact_hour")
     values: dict[str, object] = {"after": after, "upto": upto}
     if addresses:
         parts.append(f"SELECT dest_ip FROM flow WHERE {window} AND list_contains($ips, dest_ip)")
@@ -50,13 +52,18 @@ def fresh_names(reader: Reader, *, after: int, upto: int, addresses: list[str]) 
 
 
 def set_fingerprints(tx: Transaction, rows: pl.DataFrame) -> None:
-    """Keep the measured rhythms, whole: columns ``device, proto, name, period_s``."""
-    if int(tx.value("SELECT count(*) FROM periodic_fingerprint")) == rows.height:
+    """Keep the measured rhythms, whole: columns ``device, proto, name, period_s``.
+
+    Learned ones (``store.rhythms``) are left as they are.
+    """
+    held = "SELECT count(*) FROM periodic_fingerprint WHERE origin = 'measured'"
+    if int(tx.value(held)) == rows.height:
         return
-    tx.execute("DELETE FROM periodic_fingerprint")
+    tx.execute("DELETE FROM periodic_fingerprint WHERE origin = 'measured'")
     with tx.registered("measured", rows):
         tx.execute(
-            "INSERT INTO periodic_fingerprint SELECT device, proto, name, period_s FROM measured"
+            "INSERT INTO periodic_fingerprint (device, proto, name, period_s, origin) "
+            "SELECT device, proto, name, period_s, 'measured' FROM measured"
         )
 
 

@@ -1,111 +1,91 @@
 """The privacy ledger: device × company × purpose, how often, how much, when, and the trend.
 
-One visit leaves a DNS query, a hello, a flow and perhaps a resolver's log line. Each
-kind of row is counted by itself and the largest count stands for the contacts. Bytes
-are those of flows: of a flow that names nobody, the address's last DNS answer tells.
+It is read from contacts by the hour (``contacts``), so a year of them costs no more
+than a second; hours are whole, and the night and being away are told by the hour.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from guardian.model.finding import SURVEILLANCE_CLASSES
+from guardian.store import contacts
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Collection
 
     from guardian.store.connection import Reader, Transaction
 
 Row = dict[str, Any]
 
-CLASSES = sorted(map(str, SURVEILLANCE_CLASSES))
+CLASSES = contacts.CLASSES
 WEEKS = 4
 """Weeks of the trend."""
 NIGHT_FROM_H, NIGHT_TO_H = 23, 6
 """The night, in hours of the home's day."""
 
-# Contacts with what the catalogue knows: kind, src_ip, name, ts, bytes, refused. With $device
-# it is one device's. DNS of the house's own resolver, asked for others, is left out.
-_CONTACT = """
-WITH known AS (SELECT DISTINCT name FROM name_hit WHERE list_contains($classes, class)),
-resolver AS (SELECT DISTINCT dest_ip AS ip FROM dns WHERE ts >= $since AND ts < $until AND dest_port = 53),
-spoken AS (
-    SELECT 'tls' AS kind, source_id, flow_id, src_ip, lower(sni) AS name, ts FROM tls WHERE ts >= $since AND ts < $until
-    UNION ALL SELECT 'quic', source_id, flow_id, src_ip, lower(sni), ts FROM quic WHERE ts >= $since AND ts < $until
-    UNION ALL SELECT 'http', source_id, flow_id, src_ip, lower(hostname), ts FROM http WHERE ts >= $since AND ts < $until
-),
-own AS (
-    SELECT source_id, flow_id, min(name) AS name FROM spoken
-    WHERE flow_id IS NOT NULL AND name LIKE '%.%' AND name <> 'cloudflare-ech.com' GROUP BY ALL
-),
-contact AS (
-    SELECT kind, src_ip, name, ts, NULL::BIGINT AS up, NULL::BIGINT AS down, false AS refused FROM spoken
-    UNION ALL
-    SELECT 'flow', f.src_ip, coalesce(o.name, n.name, f.dest_ip), f.ts, f.bytes_toserver, f.bytes_toclient, false
-    FROM flow f JOIN address_info s ON s.ip = f.src_ip AND s.home
-    LEFT JOIN own o USING (source_id, flow_id) LEFT JOIN v_address_name n ON n.ip = f.dest_ip
-    WHERE f.ts >= $since AND f.ts < $until AND coalesce(f.dest_port, 0) <> 53
-    UNION ALL
-    SELECT 'dns', src_ip, lower(rrname), ts, NULL, NULL, false FROM dns
-    WHERE ts >= $since AND ts < $until AND type = 'query' AND rrtype IN ('A', 'AAAA', 'HTTPS')
-      AND src_ip NOT IN (SELECT ip FROM resolver WHERE ip IS NOT NULL)
-    UNION ALL
-    SELECT 'dns_log', src_ip, lower(rrname), ts, NULL, NULL, coalesce(blocked, false) FROM dns_log
-    WHERE ts >= $since AND ts < $until
-),
-seen AS (
-    SELECT c.*, h.company, h.service, h.class, h.purposes, h.grade,
-           coalesce(a.device_id, c.src_ip) AS device_id,
-           hour(c.ts + to_seconds($offset_s)) AS hour_of_day
-    FROM contact c SEMI JOIN known k USING (name) JOIN name_hit h USING (name)
-    LEFT JOIN v_device_address a ON a.ip = c.src_ip AND a.valid_from <= c.ts AND c.ts < a.valid_to
-    WHERE list_contains($classes, h.class)
-)
-"""  # noqa: E501 - a row of a union is one line
-
 
 def ledger(
-    reader: Reader, *, since: datetime, until: datetime, offset_s: int = 0, limit: int = 500
+    reader: Reader,
+    *,
+    since: datetime,
+    until: datetime,
+    offset_s: int = 0,
+    away: Collection[datetime] | None = None,
+    limit: int = 500,
 ) -> list[Row]:
     """Return a row for each device, company and class, the busiest device first.
 
     ``contacts`` and ``refused`` count, ``bytes_up`` and ``bytes_down`` add up,
     ``night_share`` is the share of contacts between 23 and 6 o'clock (``offset_s``
-    seconds ahead of UTC). ``weeks`` are the contacts of the four weeks before
-    ``until``, oldest first; None stands for a week before the first row stored.
-    ``trend`` says ``new``, ``more``, ``less``, ``steady``, or None where less than two
-    weeks are stored. ``country`` is None: Guardian does not know where a server stands.
+    seconds ahead of UTC), ``away_share`` that in the hours ``away`` (None: not known).
+    ``weeks`` are the contacts of the four weeks before ``until``, oldest first; None
+    stands for a week before the first row stored. ``trend`` says ``new``, ``more``,
+    ``less``, ``steady``, or None where less than two weeks are stored.
     """
-    rows = _summed(reader, since=since, until=until, offset_s=offset_s, limit=limit)
-    weekly, stored = _weekly(reader, until=until, offset_s=offset_s)
+    rows = _summed(reader, since=since, until=until, offset_s=offset_s, away=away, limit=limit)
+    weekly, stored = _weekly(reader, until=until)
     for row in rows:
         counts = weekly.get((row["device_id"], row["company"], row["class"]), {})
         row["weeks"] = [counts.get(w, 0) if w < stored else None for w in range(WEEKS - 1, -1, -1)]
         row["trend"] = _trend(row["weeks"])
-        row["country"] = None
+        if away is None:
+            row["away_share"] = None
     return rows
 
 
 def _summed(
-    reader: Reader, *, since: datetime, until: datetime, offset_s: int, limit: int
+    reader: Reader,
+    *,
+    since: datetime,
+    until: datetime,
+    offset_s: int,
+    away: Collection[datetime] | None,
+    limit: int,
 ) -> list[Row]:
     return reader.rows(
-        f"""{_CONTACT},
+        f"""{contacts.CONTACT},
+        timed AS (
+            SELECT *, hour(bucket + to_seconds($offset_s)) AS hour_of_day, list_contains($away, bucket) AS is_away FROM seen
+        ),
         counted AS (
-            SELECT device_id, company, class, kind, count(*) AS contacts, count(*) FILTER (refused) AS refused,
-                   count(*) FILTER (hour_of_day >= $night_from OR hour_of_day < $night_to) AS night,
-                   sum(up) AS bytes_up, sum(down) AS bytes_down, min(ts) AS first_seen, max(ts) AS last_seen,
+            SELECT device_id, company, class, kind, sum(contacts)::BIGINT AS contacts, sum(refused)::BIGINT AS refused,
+                   coalesce(sum(contacts) FILTER (hour_of_day >= $night_from OR hour_of_day < $night_to), 0) AS night,
+                   coalesce(sum(contacts) FILTER (is_away), 0) AS away,
+                   sum(bytes_up)::BIGINT AS bytes_up, sum(bytes_down)::BIGINT AS bytes_down,
+                   min(bucket) AS first_seen, max(bucket) AS last_seen,
                    list_sort(list_distinct(list(service))) AS services,
                    list_sort(list_distinct(flatten(list(purposes)))) AS purposes, min(grade) AS grade
-            FROM seen GROUP BY ALL
+            FROM timed GROUP BY ALL
         )
-        SELECT c.device_id, coalesce(any_value(d.name), c.device_id) AS device, company, class,
+        SELECT c.device_id, coalesce(any_value(d.name), c.device_id) AS device, any_value(d.kind) AS device_kind,
+               company, class,
                list_sort(list_distinct(flatten(list(services)))) AS services,
                list_sort(list_distinct(flatten(list(purposes)))) AS purposes, min(grade) AS grade,
                max(contacts) AS contacts, max(refused) AS refused,
-               coalesce(sum(bytes_up), 0)::BIGINT AS bytes_up, coalesce(sum(bytes_down), 0)::BIGINT AS bytes_down,
+               sum(bytes_up)::BIGINT AS bytes_up, sum(bytes_down)::BIGINT AS bytes_down,
                round(arg_max(night / contacts, contacts), 2) AS night_share,
+               round(arg_max(away / contacts, contacts), 2) AS away_share,
                min(c.first_seen) AS first_seen, max(c.last_seen) AS last_seen
         FROM counted c LEFT JOIN device d ON d.device_id = c.device_id
         GROUP BY c.device_id, company, class
@@ -113,7 +93,9 @@ def _summed(
         LIMIT $limit
         """,  # noqa: E501 - a row of the result is one line
         {
-            **_bound(since, until, offset_s),
+            **_bound(reader, since, until),
+            "offset_s": offset_s,
+            "away": sorted(away or ()) or [datetime(1970, 1, 1)],  # noqa: DTZ001 - UTC without an offset
             "night_from": NIGHT_FROM_H,
             "night_to": NIGHT_TO_H,
             "limit": limit,
@@ -121,34 +103,33 @@ def _summed(
     )
 
 
-def _bound(since: datetime, until: datetime, offset_s: int) -> Row:
-    return {"since": since, "until": until, "classes": CLASSES, "offset_s": offset_s}
+def _bound(reader: Reader, since: datetime, until: datetime) -> Row:
+    """Bind a window of whole hours: the hour that ``since`` lies in counts whole."""
+    whole = since.replace(minute=0, second=0, microsecond=0)
+    return {**contacts.tail(reader), "classes": CLASSES, "since": whole, "until": until}
 
 
 def _weekly(
-    reader: Reader, *, until: datetime, offset_s: int
+    reader: Reader, *, until: datetime
 ) -> tuple[dict[tuple[str, str, str], dict[int, int]], int]:
     """Return contacts by (device, company, class) and week (0 the last), and the weeks stored."""
     since = until - timedelta(weeks=WEEKS)
     rows = reader.rows(
-        f"""{_CONTACT}
-        SELECT device_id, company, class, week, max(contacts) AS contacts FROM (
+        f"""{contacts.CONTACT}
+        SELECT device_id, company, class, week, max(contacts)::BIGINT AS contacts FROM (
             SELECT device_id, company, class, kind,
-                   floor(epoch($until::TIMESTAMP - ts) / 604800)::INTEGER AS week,
-                   count(*) AS contacts
+                   least(floor(epoch($until::TIMESTAMP - bucket) / 604800)::INTEGER, $weeks - 1) AS week,
+                   sum(contacts) AS contacts
             FROM seen GROUP BY ALL)
         GROUP BY ALL
-        """,
-        _bound(since, until, offset_s),
+        """,  # noqa: E501 - a row of the result is one line
+        {**_bound(reader, since, until), "weeks": WEEKS},
     )
     counts: dict[tuple[str, str, str], dict[int, int]] = {}
     for row in rows:
         key = (row["device_id"], row["company"], row["class"])
         counts.setdefault(key, {})[row["week"]] = row["contacts"]
-    first = reader.value(
-        "SELECT min(first) FROM (SELECT min(ts) AS first FROM flow UNION ALL "
-        "SELECT min(ts) FROM dns UNION ALL SELECT min(ts) FROM dns_log)"
-    )
+    first = contacts.first_hour(reader)
     stored = 0 if first is None else int((until - first).total_seconds() // 604800) + 1
     return counts, min(stored, WEEKS)
 
@@ -167,40 +148,103 @@ def _trend(weeks: list[int | None]) -> str | None:
     return "less" if now < usual / 1.5 else "steady"
 
 
+def by_service(
+    reader: Reader, classes: Collection[str], *, since: datetime, until: datetime, offset_s: int = 0
+) -> list[Row]:
+    """Return contacts with some classes by device, company and service, most bytes up first.
+
+    ``hours`` are the hours of the home's day in which there were any, ``days`` the days.
+    """
+    return reader.rows(
+        f"""{contacts.CONTACT},
+        counted AS (
+            SELECT device_id, company, service, class, kind, sum(contacts)::BIGINT AS contacts,
+                   sum(bytes_up)::BIGINT AS bytes_up, sum(bytes_down)::BIGINT AS bytes_down,
+                   list_sort(list_distinct(list(hour(bucket + to_seconds($offset_s))))) AS hours,
+                   count(DISTINCT (bucket + to_seconds($offset_s))::DATE) AS days
+            FROM seen WHERE list_contains($wanted, class) GROUP BY ALL
+        )
+        SELECT c.device_id, coalesce(any_value(d.name), c.device_id) AS device, any_value(d.kind) AS device_kind,
+               company, service, class, max(contacts) AS contacts, sum(bytes_up)::BIGINT AS bytes_up,
+               sum(bytes_down)::BIGINT AS bytes_down, list_sort(list_distinct(flatten(list(hours)))) AS hours, max(days) AS days
+        FROM counted c LEFT JOIN device d ON d.device_id = c.device_id
+        GROUP BY c.device_id, company, service, class ORDER BY bytes_up DESC, contacts DESC, device, company, service LIMIT 200
+        """,  # noqa: E501 - a row of the result is one line
+        {**_bound(reader, since, until), "wanted": list(classes), "offset_s": offset_s},
+    )
+
+
 def hourly(
     reader: Reader, *, device_id: str, finding_class: str, company: str | None,
     since: datetime, until: datetime,
 ) -> list[Row]:  # fmt: skip
-    """Return the hours in which a device was seen at all: ``hour, contacts, bytes_up``.
+    """Return the whole hours in which a device was seen at all: ``hour, contacts, bytes_up``.
 
     Contacts are those with a class (of one company, or of every one), zeros included.
+    The hours that ``since`` and ``until`` cut are left out, unless they begin with them.
     """
-    return reader.rows(
-        f"""{_CONTACT},
-        active AS (
-            SELECT DISTINCT date_trunc('hour', t.ts) AS hour FROM (
-                SELECT src_ip, ts FROM flow WHERE ts >= $since AND ts < $until
-                UNION ALL SELECT src_ip, ts FROM dns WHERE ts >= $since AND ts < $until
-                UNION ALL SELECT src_ip, ts FROM dns_log WHERE ts >= $since AND ts < $until
-            ) t LEFT JOIN v_device_address a ON a.ip = t.src_ip AND a.valid_from <= t.ts AND t.ts < a.valid_to
-            WHERE coalesce(a.device_id, t.src_ip) = $device
-        ),
-        met AS (
-            SELECT hour, max(contacts) AS contacts, max(bytes_up) AS bytes_up FROM (
-                SELECT date_trunc('hour', ts) AS hour, kind, count(*) AS contacts, coalesce(sum(up), 0)::BIGINT AS bytes_up
-                FROM seen WHERE device_id = $device AND class = $class AND ($company IS NULL OR company = $company)
-                GROUP BY ALL) GROUP BY hour
-        )
-        SELECT hour, coalesce(contacts, 0) AS contacts, coalesce(bytes_up, 0)::BIGINT AS bytes_up
-        FROM active LEFT JOIN met USING (hour) ORDER BY hour
-        """,  # noqa: E501 - a row of a union is one line
-        {
-            **_bound(since, until, 0),
-            "device": device_id,
-            "class": finding_class,
-            "company": company,
-        },
+    first = since.replace(minute=0, second=0, microsecond=0)
+    if first < since:
+        first += timedelta(hours=1)
+    last = until.replace(minute=0, second=0, microsecond=0)
+    bound = {**_bound(reader, first, last), "device": device_id}
+    active = reader.rows(
+        f"{contacts.ACTIVE} SELECT bucket FROM active WHERE device_id = $device ORDER BY bucket",
+        {key: value for key, value in bound.items() if key != "classes"},
     )
+    met = reader.rows(
+        f"""{contacts.CONTACT}
+        SELECT bucket, max(contacts)::BIGINT AS contacts, max(bytes_up)::BIGINT AS bytes_up
+        FROM (
+            SELECT bucket, kind, sum(contacts) AS contacts, sum(bytes_up) AS bytes_up FROM seen
+            WHERE device_id = $device AND class = $class
+              AND ($company IS NULL OR company = $company)
+            GROUP BY ALL) GROUP BY bucket
+        """,
+        {**bound, "class": finding_class, "company": company},
+    )
+    found = {row["bucket"]: row for row in met}
+    hours = sorted({row["bucket"] for row in active} | set(found))
+    return [
+        {
+            "hour": hour,
+            "contacts": found[hour]["contacts"] if hour in found else 0,
+            "bytes_up": found[hour]["bytes_up"] if hour in found else 0,
+        }
+        for hour in hours
+    ]
+
+
+def moments(
+    reader: Reader, *, device_id: str, finding_class: str, company: str | None,
+    since: datetime, until: datetime, limit: int = 3000,
+) -> list[datetime]:  # fmt: skip
+    """Return when a device opened connections to a class, from the rows still stored, in order.
+
+    Hellos where there are any, else flows' questions; at most ``limit``, the newest.
+    """
+    rows = reader.rows(
+        """
+        WITH known AS (
+            SELECT DISTINCT name FROM name_hit WHERE class = $class AND ($company IS NULL OR company = $company)
+        ),
+        held AS (SELECT DISTINCT ip FROM v_device_address WHERE device_id = $device UNION SELECT $device),
+        met AS (
+            SELECT 1 AS kind, ts FROM tls WHERE ts >= $since AND ts < $until AND src_ip IN (SELECT ip FROM held)
+              AND lower(sni) IN (SELECT name FROM known)
+            UNION ALL SELECT 1, ts FROM quic WHERE ts >= $since AND ts < $until AND src_ip IN (SELECT ip FROM held)
+              AND lower(sni) IN (SELECT name FROM known)
+            UNION ALL SELECT 2, ts FROM dns WHERE ts >= $since AND ts < $until AND src_ip IN (SELECT ip FROM held)
+              AND type = 'query' AND lower(rrname) IN (SELECT name FROM known)
+            UNION ALL SELECT 3, ts FROM dns_log WHERE ts >= $since AND ts < $until AND src_ip IN (SELECT ip FROM held)
+              AND lower(rrname) IN (SELECT name FROM known)
+        )
+        SELECT ts FROM met WHERE kind = (SELECT min(kind) FROM met) ORDER BY ts DESC LIMIT $limit
+        """,  # noqa: E501 - a row of a union is one line
+        {"device": device_id, "class": finding_class, "company": company, "since": since,
+         "until": until, "limit": limit},
+    )  # fmt: skip
+    return sorted(row["ts"] for row in rows)
 
 
 def record_opt_out(
@@ -228,3 +272,38 @@ def opt_outs(reader: Reader) -> list[Row]:
 def withdraw_opt_out(tx: Transaction, opt_out: int, *, now: datetime) -> None:
     """Stop checking what was said to be switched off."""
     tx.execute("UPDATE opt_out SET withdrawn_at = ? WHERE id = ?", [now, opt_out])
+
+
+def answers(reader: Reader, opt_out: int) -> list[Row]:
+    """Return what was said of an opt-out, each time that the answer changed, oldest first."""
+    return reader.rows(
+        "SELECT answered_at, answer, detail::VARCHAR AS detail FROM opt_out_answer "
+        "WHERE opt_out_id = ? ORDER BY answered_at, rowid",
+        [opt_out],
+    )
+
+
+def note_answer(tx: Transaction, opt_out: int, answer: str, detail: str, *, now: datetime) -> bool:
+    """Keep an answer when it is not the one that was given last; return whether it was new."""
+    last = tx.value(
+        "SELECT arg_max(answer, (answered_at, rowid)) FROM opt_out_answer WHERE opt_out_id = ?",
+        [opt_out],
+    )
+    if last == answer:
+        return False
+    tx.execute("INSERT INTO opt_out_answer VALUES (?, ?, ?, ?)", [opt_out, now, answer, detail])
+    return True
+
+
+def changed_answers(reader: Reader, *, since: datetime, until: datetime) -> list[Row]:
+    """Return the opt-outs whose answer changed in a window, each with its last answer."""
+    return reader.rows(
+        "SELECT o.*, coalesce(d.name, o.device_id) AS device, a.answer, a.answered_at, "
+        "a.detail::VARCHAR AS detail FROM opt_out o LEFT JOIN device d USING (device_id) "
+        "JOIN (SELECT opt_out_id, arg_max(answer, answered_at) AS answer, "
+        "arg_max(detail, answered_at) AS detail, max(answered_at) AS answered_at "
+        "FROM opt_out_answer GROUP BY opt_out_id) a ON a.opt_out_id = o.id "
+        "WHERE o.withdrawn_at IS NULL AND a.answered_at >= $since AND a.answered_at < $until "
+        "ORDER BY a.answered_at, o.id",
+        {"since": since, "until": until},
+    )
