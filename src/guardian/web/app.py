@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 from guardian.errors import GuardianError, InputError, RefusedError, StoreError
 from guardian.model import words
 from guardian.store.ingest import utc_now
-from guardian.web import api, asking, auth, login, names, packets, people, silence, things
+from guardian.web import api, asking, auth, devices, login, names, packets, people, silence, things
 from guardian.web.security import Guard
 from guardian.web.site import Site, environment, is_fragment, to_login
 
@@ -81,7 +81,7 @@ def create_app(
 
     private = [Depends(signed_in)]
     app.include_router(login.router(site))
-    for part in (people, things, silence, names, asking, packets):
+    for part in (people, devices, things, silence, names, asking, packets):
         app.include_router(part.router(site), dependencies=private)
     app.include_router(api.router(site), prefix="/api", dependencies=private)
     static = importlib.resources.files("guardian.web") / "static"

@@ -1,10 +1,10 @@
-"""What there is: devices, who listens, and how Guardian itself is."""
+"""Who listens, and how Guardian itself is."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter
 from starlette.responses import HTMLResponse, Response
 
 from guardian.detect import surveillance_optout
@@ -21,13 +21,10 @@ if TYPE_CHECKING:
 
     from guardian.web.site import Site
 
-Text = Annotated[str, Query(max_length=200)]
-
 
 def router(site: Site) -> APIRouter:
-    """Return the routes of devices, privacy and health."""
+    """Return the routes of privacy and health."""
     routes = APIRouter(default_response_class=HTMLResponse)
-    _devices(routes, site)
 
     @routes.get("/privacy")
     def privacy() -> Response:
@@ -85,54 +82,6 @@ def router(site: Site) -> APIRouter:
         )
 
     return routes
-
-
-def _devices(routes: APIRouter, site: Site) -> None:
-    @routes.get("/devices")
-    def devices(q: Text = "") -> Response:
-        with site.store.read() as reader:
-            rows = pages.devices(reader, text=q or None)
-            total = int(reader.value("SELECT count(*) FROM device WHERE merged_into IS NULL") or 0)
-        return site.page(
-            "devices.html", title="Devices", tab="devices", rows=rows, total=total, q=q
-        )
-
-    @routes.get("/devices/{device_id}")
-    def device(device_id: str) -> Response:
-        with site.store.read() as reader:
-            row = pages.device(reader, device_id)
-            if row is None:
-                raise HTTPException(404, "no such device")
-            window = pages.window(reader, site.now())
-            since, until = window.since, window.until
-            held = list(dict.fromkeys(each["ip"] for each in row["history"]))[:50]
-            slots = pages_evidence.day_strip(reader, held, since=since, until=until)
-            heard = pages_listened.listened(
-                reader, since=since, until=until, sources=held, limit=20
-            )
-            rows = pages.incidents(reader, device_id=device_id, limit=20)
-        flows = sum(slot["flows"] for slot in slots)
-        asked = sum(slot["asked"] for slot in slots)
-        up = sum(slot["up"] or 0 for slot in slots)
-        down = sum(slot["down"] or 0 for slot in slots)
-        label = (
-            f"The device's day: {words.counted(flows, 'connection', 'connections')}, "
-            f"{words.counted(asked, 'name looked up', 'names looked up')}"
-        )
-        began = words.local(window.since, site.zone)
-        return site.page(
-            "device.html",
-            title=words.clean(row["name"], 60),
-            tab="devices",
-            it=row,
-            strip=draw.strip(slots, window.since, label) if slots else None,
-            label=label,
-            began=f"{began:%H:%M}",
-            up=up,
-            down=down,
-            heard=heard,
-            rows=rows,
-        )
 
 
 def _offset_s(site: Site, moment: datetime) -> int:

@@ -203,3 +203,5 @@ CREATE TABLE device_event (
     what       VARCHAR NOT NULL,        -- set | unlock | merge | split | keep apart
     detail     VARCHAR NOT NULL
 );
+-- How sure the type is: strong | some | weak; NULL: unknown, or a person said so.
+ALTER TABLE device ADD COLUMN kind_certainty VARCHAR;
