@@ -84,6 +84,7 @@ class EveCollector:
             path=self.path,
             max_line_bytes=self.settings.max_line_bytes,
             chunk_bytes=self.settings.batch_bytes,
+            reuse=True,
         )
         with Scratch() as scratch:
             decoder = EveDecoder(scratch, self.settings.max_line_bytes)
@@ -208,7 +209,7 @@ class EveDecoder:
 class _Lines:
     """The lines of a chunk: where each begins, and all of them as text without a copy."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes | memoryview) -> None:
         self._data = data
         starts = array.array("i", [0])
         starts.extend([newline.end() for newline in _NEWLINE.finditer(data)])
@@ -229,7 +230,7 @@ class _Lines:
         return len(self._starts) - 1
 
     def __getitem__(self, at: int) -> bytes:
-        return self._data[self._starts[at] : self._starts[at + 1]].removesuffix(b"\n")
+        return bytes(self._data[self._starts[at] : self._starts[at + 1]]).removesuffix(b"\n")
 
     def start(self, at: int) -> int:
         """Return at which byte of the chunk a line begins."""

@@ -116,7 +116,7 @@ class TextLogCollector:
         mark = Mark.from_json(held if isinstance(held, dict) else None)
         tailer = Tailer(path=self.path, max_line_bytes=MAX_LINE_BYTES, chunk_bytes=BLOCK_BYTES)
         for chunk in tailer.unread(mark, final=final):
-            lines = chunk.data.removesuffix(b"\n").split(b"\n") if chunk.data else []
+            lines = bytes(chunk.data).removesuffix(b"\n").split(b"\n") if chunk.data else []
             block = Block(lines=lines, start=chunk.start, end=chunk.start + len(chunk.data))
             at = chunk.start
             for index, line in enumerate(lines):
