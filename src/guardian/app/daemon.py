@@ -282,6 +282,7 @@ class Daemon:
             status=lambda: status(self._store, running=True),
             base_url=self._config.notify.base_url,
             respond_settings=self._config.respond,
+            list_settings=self._config.lists,
             now=self._clock or utc_now,
             packet_source=Packets(self._store, self._config),
         )

@@ -19,6 +19,7 @@ FILE = "blocklists/countries.toml"
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str
     seat: dict[str, list[str]]
+    name: dict[str, str]
 
 
 @functools.cache
@@ -28,15 +29,24 @@ def seats() -> dict[str, str]:
     Raises:
         RuleError: the list is wrong; the message says why.
     """
+    return {company: code for code, companies in _load().seat.items() for company in companies}
+
+
+@functools.cache
+def _load() -> _File:
     path = resources.path(FILE)
     try:
-        found = msgspec.toml.decode(path.read_bytes(), type=_File)
+        return msgspec.toml.decode(path.read_bytes(), type=_File)
     except (OSError, msgspec.MsgspecError) as error:
         msg = f"{path}: {error}"
         raise RuleError(msg) from error
-    return {company: code for code, companies in found.seat.items() for company in companies}
 
 
 def country(company: str | None) -> str | None:
     """Return where a company has its seat, or None where that is not known."""
     return seats().get(company) if company else None
+
+
+def country_name(code: str | None) -> str | None:
+    """Return a country in words ("South Korea"), its code where no word is known, or None."""
+    return None if code is None else _load().name.get(code, code)

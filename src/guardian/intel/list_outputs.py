@@ -95,7 +95,7 @@ FORMATS: dict[str, Form] = {
 }
 """The formats that a list is written in."""
 
-PARENT_OF = {"abp": "adguard", "adblock": "adguard", "txt": "domains", "domains.txt": "domains"}
+ALSO_CALLED = {"abp": "adguard", "adblock": "adguard", "txt": "domains", "domains.txt": "domains"}
 """Further names that a format may be asked for by."""
 
 

@@ -14,9 +14,22 @@ from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from guardian.errors import GuardianError, InputError, RefusedError, StoreError
+from guardian.intel.settings import Settings as ListSettings
 from guardian.model import words
 from guardian.store.ingest import utc_now
-from guardian.web import api, asking, auth, devices, login, names, packets, people, silence, things
+from guardian.web import (
+    api,
+    asking,
+    auth,
+    devices,
+    lists,
+    login,
+    names,
+    packets,
+    people,
+    silence,
+    things,
+)
 from guardian.web.security import Guard
 from guardian.web.site import Site, environment, is_fragment, to_login
 
@@ -44,6 +57,7 @@ def create_app(
     status: Callable[[], Mapping[str, Any]] | None = None,
     base_url: str = "",
     respond_settings: RespondSettings | None = None,
+    list_settings: ListSettings | None = None,
     now: Callable[[], datetime] = utc_now,
     local_socket: bool = False,
     packet_source: packets.Packets | None = None,
@@ -81,6 +95,9 @@ def create_app(
 
     private = [Depends(signed_in)]
     app.include_router(login.router(site))
+    wanted = list_settings or ListSettings()
+    app.include_router(lists.serving(site, wanted))
+    app.include_router(lists.router(site, wanted), dependencies=private)
     for part in (people, devices, things, silence, names, asking, packets):
         app.include_router(part.router(site), dependencies=private)
     app.include_router(api.router(site), prefix="/api", dependencies=private)
