@@ -1,44 +1,170 @@
 from __future__ import annotations
 
+import io
+import shutil
+import stat
 import subprocess
 import sys
+import tarfile
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+import zstandard
 
-from guardian.errors import InputError, StoreError, StoreLockedError
+from guardian.errors import (
+    InputError,
+    RefusedError,
+    StoreError,
+    StoreFullError,
+    StoreLockedError,
+    UsageError,
+)
 from guardian.ops import backup
-from guardian.store import Store
+from guardian.store import Store, archive, bundle, settle
+from guardian.store.limits import Limits
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SET = "INSERT INTO setting VALUES (?, ?)"
+NOW = datetime(2026, 11, 20, 12)
 
 
-def count(store: Store) -> int:
+@pytest.fixture
+def filled(store: Store) -> Store:
+    """A store with a source, flows of ten days, and a cold tier of four of them."""
+    with store.transaction() as tx:
+        tx.execute("INSERT INTO source (name, kind, path) VALUES ('eve', 'eve', 'eve')")
+        tx.execute(
+            "INSERT INTO flow (id, ts, source_id, src_ip) "
+            "SELECT i, $now - to_hours(i::INTEGER), 1, '192.168.1.' || (i % 9) "
+            "FROM range(240) t(i)",
+            {"now": NOW},
+        )
+    archive.archive(store, Limits(hot_days=5), now=NOW)
+    return store
+
+
+def flows(store: Store) -> tuple[int, int]:
     with store.read() as reader:
-        return int(reader.value("SELECT count(*) FROM setting"))
+        row = reader.one("SELECT count(*) AS n, sum(hash(id, ts, src_ip)) AS h FROM all_flow")
+    assert row is not None
+    return row["n"], row["h"]
 
 
-def test_a_backup_made_in_use_is_restored_whole(store: Store, tmp_path: Path) -> None:
-    with store.transaction() as tx:
-        tx.execute(SET, ["before", "1"])
+@pytest.mark.parametrize("passphrase", [None, "correct horse"])
+def test_a_backup_made_in_use_brings_both_tiers_back(
+    filled: Store, tmp_path: Path, passphrase: str | None
+) -> None:
+    before = flows(filled)
+    seen: list[tuple[int, int]] = []
     target = tmp_path / "copy.guardian"
-    report = backup.backup(store, target)
+    report = backup.backup(
+        filled, target, passphrase=passphrase, progress=lambda *step: seen.append(step)
+    )
     assert report.bytes == target.stat().st_size
-    with store.transaction() as tx:
-        tx.execute(SET, ["after", "2"])
-    store.close()
-    assert store.path is not None
-    restored = backup.restore(target, store.path.parent)
-    assert restored.rows == report.rows
-    assert restored.kept is not None
-    again = Store.open(store.path.parent)
-    assert count(again) == 1
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert seen[-1][0] == seen[-1][1] > 0
+    with filled.transaction() as tx:
+        tx.execute("DELETE FROM flow")
+    filled.close()
+    shutil.rmtree(filled.path.parent / "cold")  # type: ignore[union-attr]
+
+    elsewhere = tmp_path / "elsewhere"
+    restored = backup.restore(target, elsewhere, passphrase=passphrase)
+    assert (restored.rows, restored.kept) == (report.rows, None)
+    again = Store.open(elsewhere)
+    assert flows(again) == before
     with again.transaction() as tx:  # keys and sequences came along
         tx.execute("INSERT INTO source (name, kind, path) VALUES ('a', 'b', 'c')")
     again.close()
+    assert sorted(path.name for path in elsewhere.iterdir()) == ["cold", "guardian.duckdb"]
+    assert not list(tmp_path.glob(".copy*"))
+
+
+def test_a_filled_store_is_replaced_only_by_force_and_kept(filled: Store, tmp_path: Path) -> None:
+    home = filled.path.parent  # type: ignore[union-attr]
+    target = tmp_path / "copy.guardian"
+    backup.backup(filled, target)
+    with filled.transaction() as tx:
+        tx.execute("DELETE FROM flow")
+    emptied = flows(filled)
+    filled.close()
+    with pytest.raises(RefusedError, match="--force"):
+        backup.restore(target, home)
+    report = backup.restore(target, home, force=True)
+    assert report.kept is not None
+    again = Store.open(home)
+    assert flows(again)[0] == 240
+    again.close()
+    former = Store.open(report.kept)
+    assert flows(former) == emptied
+    former.close()
+
+
+def test_a_kill_between_the_renames_is_finished_at_the_next_start(
+    filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = filled.path.parent  # type: ignore[union-attr]
+    target = tmp_path / "copy.guardian"
+    backup.backup(filled, target)
+    filled.close()
+
+    class Killed(BaseException):
+        pass
+
+    rename = type(home).rename
+    for allowed in range(4):
+        left = allowed
+
+        def dying(self: Path, to: Path) -> Path:
+            nonlocal left
+            if left == 0:
+                raise Killed
+            left -= 1
+            return rename(self, to)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(type(home), "rename", dying)
+            with pytest.raises(Killed):
+                backup.restore(target, home, force=True)
+        again = Store.open(home)
+        assert flows(again)[0] == 240
+        again.close()
+        assert not (home / settle.STAGING).exists()
+
+
+@pytest.mark.parametrize("passphrase", [None, "geheim"])
+def test_a_damaged_backup_changes_nothing(
+    filled: Store, tmp_path: Path, passphrase: str | None
+) -> None:
+    before = flows(filled)
+    home = filled.path.parent  # type: ignore[union-attr]
+    target = tmp_path / "copy.guardian"
+    backup.backup(filled, target, passphrase=passphrase)
+    filled.close()
+    whole = target.read_bytes()
+    for where in (0.02, 0.3, 0.9) if passphrase is None else (0.4,):
+        at = int(len(whole) * where)
+        for broken in (whole[:at], whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :]):
+            target.write_bytes(broken)
+            with pytest.raises(InputError):
+                backup.restore(target, home, passphrase=passphrase, force=True)
+    again = Store.open(home)
+    assert flows(again) == before
+    again.close()
+    assert not (home / settle.STAGING).exists()
+
+
+def test_the_passphrase_is_needed_and_must_be_the_one(filled: Store, tmp_path: Path) -> None:
+    target = tmp_path / "copy.guardian"
+    backup.backup(filled, target, passphrase="one")
+    assert b"duckdb" not in target.read_bytes()
+    for passphrase, text in ((None, "--passphrase-file"), ("two", "not the one")):
+        with pytest.raises(UsageError, match=text):
+            backup.restore(target, tmp_path / "new", passphrase=passphrase)
+    with pytest.raises(UsageError, match="empty"):
+        backup.backup(filled, tmp_path / "other", passphrase=" ")
 
 
 def test_a_backup_is_not_written_over_another(store: Store, tmp_path: Path) -> None:
@@ -50,17 +176,86 @@ def test_a_backup_is_not_written_over_another(store: Store, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database", b"\0" * 9000])
-def test_a_damaged_backup_changes_nothing(store: Store, tmp_path: Path, content: bytes) -> None:
-    with store.transaction() as tx:
-        tx.execute(SET, ["kept", "1"])
-    assert store.path is not None
-    store.close()
+def test_what_is_no_backup_is_refused(tmp_path: Path, content: bytes) -> None:
     broken = tmp_path / "broken.guardian"
     broken.write_bytes(content)
     with pytest.raises(InputError, match=r"broken\.guardian"):
-        backup.restore(broken, store.path.parent)
-    again = Store.open(store.path.parent)
-    assert count(again) == 1
+        backup.restore(broken, tmp_path / "data")
+
+
+def packed(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for info, content in members:
+            tar.addfile(info, io.BytesIO(content))
+    return zstandard.compress(buffer.getvalue())
+
+
+def named(name: str, size: int = 1, kind: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.size, info.type = size if kind == tarfile.REGTYPE else 0, kind
+    info.linkname = "/etc/passwd"
+    return info
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        named("../evil"),
+        named("/etc/evil"),
+        named("cold/../../evil"),
+        named("cold/flow/day=2026-01-01/../../../../evil"),
+        named("guardian.duckdb", kind=tarfile.SYMTYPE),
+        named("guardian.duckdb", kind=tarfile.LNKTYPE),
+        named("guardian.duckdb", kind=tarfile.FIFOTYPE),
+        named("cold", kind=tarfile.DIRTYPE),
+        named("guardian.sock"),
+    ],
+    ids=lambda info: f"{info.name}-{info.type!r}",
+)
+def test_nothing_is_written_outside_or_of_another_kind(
+    tmp_path: Path, member: tarfile.TarInfo
+) -> None:
+    hostile = tmp_path / "hostile.guardian"
+    hostile.write_bytes(packed((member, b"x")))
+    with pytest.raises(InputError):
+        backup.restore(hostile, tmp_path / "data")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["data", "hostile.guardian"]
+
+
+def test_a_bomb_stops_at_the_room_there_is(tmp_path: Path) -> None:
+    bomb = tmp_path / "bomb.guardian"
+    size = 3 << 30
+    info = named("guardian.duckdb", size)
+    compressor = zstandard.ZstdCompressor(level=1)
+    with bomb.open("wb") as out, compressor.stream_writer(out) as packing:
+        packing.write(info.tobuf(tarfile.GNU_FORMAT))
+        for _ in range(64):
+            packing.write(bytes(1 << 20))
+    assert bomb.stat().st_size < 1 << 20
+    with pytest.raises(StoreFullError, match="nothing was changed"):
+        bundle.extract(bomb, tmp_path / "x", None, room_bytes=1 << 30)
+    with pytest.raises(InputError):  # it says 3 GB and holds 64 MB
+        bundle.extract(bomb, tmp_path / "y", None, room_bytes=size)
+
+
+def test_cold_files_that_are_merged_meanwhile_come_along(filled: Store, tmp_path: Path) -> None:
+    before = flows(filled)
+    merged: list[int] = []
+
+    def merge(_done: int, _whole: int) -> None:
+        if not merged:  # the first file is read: all are held on to
+            with filled.transaction() as tx:
+                for table in ("cold_file", "cold_span"):
+                    tx.execute(f"DELETE FROM {table}")
+            merged.append(archive.sweep(filled))
+
+    target = tmp_path / "copy.guardian"
+    backup.backup(filled, target, progress=merge)
+    assert merged[0] > 0
+    backup.restore(target, tmp_path / "new")
+    again = Store.open(tmp_path / "new")
+    assert flows(again) == before
     again.close()
 
 
@@ -81,5 +276,29 @@ def test_restore_under_a_running_daemon_is_refused(tmp_path: Path) -> None:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"open\n"
         with pytest.raises(StoreLockedError):
-            backup.restore(copy, tmp_path / "data")
+            backup.restore(copy, tmp_path / "data", force=True)
         holder.communicate(b"")
+
+
+@pytest.mark.root
+def test_a_small_disk_is_refused_before_anything_is_written(filled: Store, tmp_path: Path) -> None:
+    with filled.transaction() as tx:
+        tx.execute(
+            "INSERT INTO flow (id, ts, source_id, community_id) "
+            "SELECT i, $now, 1, md5(i::VARCHAR) FROM range(300000) t(i)",
+            {"now": NOW + timedelta(hours=1)},
+        )
+    filled.checkpoint()
+    disk = tmp_path / "small"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)], check=True)
+    try:
+        with pytest.raises(StoreFullError, match="nothing was written"):
+            backup.backup(filled, disk / "copy")
+        assert not list(disk.iterdir())
+        backup.backup(filled, tmp_path / "copy")
+        with pytest.raises(StoreFullError, match="nothing was changed"):
+            backup.restore(tmp_path / "copy", disk / "data")
+        assert not list((disk / "data").iterdir())
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)

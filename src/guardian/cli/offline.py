@@ -21,7 +21,6 @@ from guardian.collect.rules_update import update as update_rules
 from guardian.detect import lint as rule_lint
 from guardian.errors import UsageError
 from guardian.intel import lint as catalogue_lint
-from guardian.ops import backup
 from guardian.ops import doctor as doctoring
 from guardian.web import auth
 
@@ -90,13 +89,6 @@ def show_config(options: argparse.Namespace) -> int:
     """Print the configuration in force, secrets left out, as JSON."""
     values = msgspec.to_builtins(config_of(options), enc_hook=str)
     write_json(_without_secrets(values))
-    return 0
-
-
-def restore(options: argparse.Namespace) -> int:
-    """Put a backup in place of the store, which is kept beside it."""
-    report = backup.restore(options.file, config_of(options).data)
-    say(f"restored {report.rows:,} rows; the former store is {report.kept or 'none'}")
     return 0
 
 

@@ -30,7 +30,7 @@ def demo(options: argparse.Namespace) -> int:
     config = dataclasses.replace(config_of(options), listen=options.listen)
     if options.data is None:
         config = dataclasses.replace(config, data=demonstration.data_directory())
-    with _progress() as step:
+    with progress() as step:
         evening = demonstration.prepare(config, progress=step, temporary=options.data is None)
     try:
         for note in evening.notes:
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
 def replay(options: argparse.Namespace) -> int:
     """Read captures and logs once and judge them."""
     config = config_of(options)
-    with opened(config) as store, _progress() as step:
+    with opened(config) as store, progress() as step:
         report = replay_inputs(store, config, options.inputs, progress=step)
     if options.format == "json":
         write_json(report.as_dict())
@@ -113,7 +113,7 @@ def _ready(url: str) -> None:
     Console(stderr=True).print(f"Guardian's page: {url}  (Ctrl-C ends)", highlight=False)
 
 
-class _progress:  # noqa: N801 - used like a function
+class progress:  # noqa: N801 - used like a function
     """Show what is being done on standard error, with the time it takes."""
 
     def __init__(self) -> None:
@@ -125,12 +125,13 @@ class _progress:  # noqa: N801 - used like a function
             transient=True,
         )
 
-    def __enter__(self) -> _progress:
+    def __enter__(self) -> progress:
         self._bar.start()
         self._task = self._bar.add_task("starting", total=None)
         return self
 
     def __call__(self, text: str) -> None:
+        """Say what is being done now."""
         self._bar.update(self._task, description=text)
 
     def __exit__(self, *_exception: object) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from guardian.errors import GuardianError
 from guardian.store import backup as copies
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from guardian.store import Store
@@ -23,23 +26,77 @@ class Report:
     kept: Path | None = None
 
 
-def backup(store: Store, target: Path) -> Report:
-    """Write one consistent, checked file of the store while it is in use.
+def backup(
+    store: Store,
+    target: Path,
+    *,
+    passphrase: str | None = None,
+    progress: Callable[[int, int], None] = lambda _done, _whole: None,
+) -> Report:
+    """Write one consistent file of the store, cold tier included, while it is in use.
 
     Raises:
+        StoreFullError: there is not enough room where it shall lie.
         StoreError: the target exists, or cannot be written.
     """
-    rows = copies.write(store, target)
+    rows = copies.write(store, target, passphrase=passphrase, progress=progress)
     return Report(path=target, bytes=target.stat().st_size, rows=rows)
 
 
-def restore(source: Path, directory: Path) -> Report:
+def restore(
+    source: Path,
+    directory: Path,
+    *,
+    passphrase: str | None = None,
+    force: bool = False,
+    progress: Callable[[int, int], None] = lambda _done, _whole: None,
+) -> Report:
     """Check a backup and put it in place; the former store is kept beside it.
 
     Raises:
         InputError: the backup is damaged or too new; nothing was changed.
+        RefusedError: there is a store with something in it, and ``force`` is not set.
         StoreLockedError: the daemon runs; nothing was changed.
     """
-    rows = copies.check(source)
-    kept = copies.place(source, directory)
+    rows, kept = copies.place(
+        source, directory, passphrase=passphrase, force=force, progress=progress
+    )
     return Report(path=source, bytes=source.stat().st_size, rows=rows, kept=kept)
+
+
+class Job:
+    """A backup that is being written in a thread of the daemon's."""
+
+    def __init__(self, store: Store, target: Path, passphrase: str | None) -> None:
+        self._done, self._whole = 0, 0
+        self._report: Report | None = None
+        self._error: GuardianError | None = None
+
+        def run() -> None:
+            try:
+                self._report = backup(
+                    store, target, passphrase=passphrase, progress=self._note_progress
+                )
+            except GuardianError as error:
+                self._error = error
+
+        self._thread = threading.Thread(target=run, name="backup", daemon=True)
+        self._thread.start()
+
+    def _note_progress(self, done: int, whole: int) -> None:
+        self._done, self._whole = done, whole
+
+    def running(self) -> bool:
+        """Return whether it is still being written."""
+        return self._thread.is_alive()
+
+    def state(self, *, wait_s: float = 0.0) -> tuple[int, int, Report | None]:
+        """Return the bytes done, those of the whole, and the report once it is complete.
+
+        Raises:
+            GuardianError: the backup failed; what it said.
+        """
+        self._thread.join(wait_s)
+        if self._error is not None:
+            raise self._error
+        return self._done, self._whole, self._report

@@ -35,6 +35,7 @@ from guardian.store.archive import refresh_views
 from guardian.store.failures import mapped_errors
 from guardian.store.migrations import check_version, migrate
 from guardian.store.reader import Reader, Transaction
+from guardian.store.settle import settle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,6 +95,7 @@ class Store:
         except OSError as error:
             msg = f"cannot make the data directory {directory}: {error.strerror}"
             raise StoreError(msg) from error
+        settle(directory)
         path = directory / FILE_NAME
         try:
             connection = engine.connect(path)
