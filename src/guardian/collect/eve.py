@@ -136,9 +136,8 @@ class EveDecoder:
             parts.setdefault(table, []).append(rows)
         self._incoming.table = _NOTHING  # frees the lines
         whole = {table: pa.concat_tables(rows) for table, rows in parts.items()}
-        newest = max(
-            (pc.max(rows["seen"]).as_py() for rows in whole.values() if rows.num_rows), default=None
-        )
+        moments = [moment for rows in whole.values() if (moment := _newest(rows)) is not None]
+        newest = max(moments, default=None)
         return {table: rows.drop_columns(_ASIDE) for table, rows in whole.items()}, newest
 
     def _kinds(self, lines: _Lines) -> pl.Series:
@@ -204,6 +203,17 @@ class EveDecoder:
                 # Python and DuckDB disagree about this line; the stricter one is believed.
                 rejects.add(at, "not JSON")
             yield table, rows
+
+
+def _newest(rows: pa.Table) -> datetime | None:
+    """Return the latest time of an event of the network.
+
+    Statistics bear the time of the machine that reads, years after an old capture's packets.
+    """
+    if "event_type" in rows.column_names:
+        rows = rows.filter(pc.not_equal(rows["event_type"], "stats"))
+    moment: datetime | None = pc.max(rows["seen"]).as_py()
+    return moment
 
 
 class _Lines:

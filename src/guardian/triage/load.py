@@ -41,6 +41,7 @@ LEFT JOIN v_device_root AS r ON r.device_id = f.device_id
 LEFT JOIN (SELECT ip, arg_max(device_id, valid_from) AS device_id FROM v_device_address GROUP BY ip)
        AS h ON f.device_id IS NULL AND h.ip = f.src_ip
 WHERE f.last_seen >= $since
+   OR f.updated_at >= $judged  -- of an old capture that was replayed only now
    OR f.incident_id IN (SELECT id FROM incident WHERE last_seen >= $since)
 ORDER BY f.first_seen, f.id
 """
@@ -83,9 +84,12 @@ def house(reader: Reader) -> House:
     )
 
 
-def signals(reader: Reader, home: House, *, since: datetime) -> list[Signal]:
-    """Return every finding that may belong to a living story, oldest first."""
-    columns = reader.arrow(_SIGNALS, {"since": since}).to_pydict()
+def signals(reader: Reader, home: House, *, since: datetime, judged: datetime) -> list[Signal]:
+    """Return every finding that may belong to a living story, oldest first.
+
+    Those are of events since ``since``, were written since ``judged``, or belong to such a story.
+    """
+    columns = reader.arrow(_SIGNALS, {"since": since, "judged": judged}).to_pydict()
     ranks = {level.value: level.rank for level in Level}
     classes = {each.value: each for each in FindingClass}
     found = []

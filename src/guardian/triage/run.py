@@ -65,7 +65,7 @@ def run(store: Store, settings: Settings, *, now: datetime | None = None) -> Tri
         return _finish(store, settings, clock, began, ())
     with store.read() as reader:
         home = load.house(reader)
-        placed = _stories(reader, home, settings, clock)
+        placed = _stories(reader, home, settings, clock=clock, now=now or utc_now())
         rows = _rewritten(reader, home, zone, placed)
     with store.transaction() as tx:
         for row in rows:
@@ -90,11 +90,13 @@ def _finish(
     return TriageReport(incidents=total, changed=changed, seconds=time.monotonic() - began)
 
 
-def _stories(reader: Reader, home: load.House, settings: Settings, clock: datetime) -> list[Placed]:
+def _stories(
+    reader: Reader, home: load.House, settings: Settings, *, clock: datetime, now: datetime
+) -> list[Placed]:
     """Group the findings and give each story the number of its incident."""
-    since = clock - timedelta(days=settings.window_days)
+    window = timedelta(days=settings.window_days)
     anchorer = Anchorer(home.is_home)
-    signals = load.signals(reader, home, since=since)
+    signals = load.signals(reader, home, since=clock - window, judged=now - window)
     found = [anchorer.anchor(signal) for signal in signals]
     owners, rests = _known(reader)
     placed = place(

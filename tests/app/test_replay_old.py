@@ -1,0 +1,69 @@
+"""Captures of long ago, and of different years, are told as stories too."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from guardian.app.replay import replay
+from guardian.config import Config
+from guardian.store import Store, pages
+from guardian.store.ingest import utc_now
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def _log(path: Path, begin: datetime, device: str) -> Path:
+    """Write an EVE log of one device that scans, and Suricata's statistics of today."""
+    lines = []
+    for port in range(1, 200):
+        at = begin + timedelta(milliseconds=20 * port)
+        stamp = at.strftime("%Y-%m-%dT%H:%M:%S.%f+0000")
+        lines.append(
+            {
+                "timestamp": stamp, "flow_id": port, "event_type": "flow",
+                "src_ip": device, "src_port": 40000, "dest_ip": "192.168.1.9", "dest_port": port,
+                "proto": "TCP",
+                "flow": {
+                    "pkts_toserver": 1, "pkts_toclient": 1, "bytes_toserver": 60,
+                    "bytes_toclient": 54, "start": stamp, "end": stamp, "state": "closed",
+                    "reason": "timeout", "age": 0, "alerted": False,
+                },
+                "tcp": {"tcp_flags_ts": "02", "tcp_flags_tc": "14", "syn": True, "rst": True},
+            }
+        )  # fmt: skip
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f+0000")
+    lines.append({"timestamp": now, "event_type": "stats", "stats": {"uptime": 3}})
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def test_old_captures_of_two_years_become_incidents(tmp_path: Path) -> None:
+    first = _log(tmp_path / "2017.json", datetime(2017, 5, 18, 8, tzinfo=UTC), "192.168.1.7")
+    second = _log(tmp_path / "2021.json", datetime(2021, 3, 2, 20, tzinfo=UTC), "192.168.1.8")
+    config = Config(data=tmp_path / "data")
+    store = Store.open(config.data)
+    report = replay(store, config, [first, second])
+    with store.read() as reader:
+        seen = reader.rows("SELECT src_ip, first_seen FROM finding WHERE class = 'port_scan'")
+        told = reader.value("SELECT count(DISTINCT incident_id) FROM finding")
+        window = pages.window(reader, utc_now())
+    store.close()
+    assert {row["src_ip"] for row in seen} == {"192.168.1.7", "192.168.1.8"}
+    assert report.incidents == told == 2
+    assert window.replayed
+    assert window.newest is not None
+    assert window.newest.year == 2021
+
+
+@pytest.mark.parametrize("year", [2010, 2030])
+def test_a_capture_of_any_year(tmp_path: Path, year: int) -> None:
+    log = _log(tmp_path / "eve.json", datetime(year, 6, 1, 12, tzinfo=UTC), "192.168.1.7")
+    config = Config(data=tmp_path / "data")
+    store = Store.open(config.data)
+    assert replay(store, config, [log]).incidents == 1
+    store.close()
