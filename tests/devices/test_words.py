@@ -49,23 +49,72 @@ def test_any_name_is_bounded(text: str) -> None:
         ([("virtual", "QEMU/KVM"), ("dhcp_name", "homeserver")], "vm"),
         ([("vendor", "Apple, Inc.")], "unknown"),
         ([("vendor", "Samsung Electronics Co.,Ltd")], "unknown"),
-        ([("vendor", "LG Electronics (Mobile Communications)")], "phone"),
+        ([("vendor", "LG Electronics (Mobile Communications)")], "unknown"),
+        ([("vendor", "LG Electronics (Mobile Communications)"),
+          ("vendor_class", "android-dhcp-9")], "phone"),
         ([("service", "_ipp._tcp.local"), ("vendor", "Hewlett Packard")], "printer"),
         ([("user_agent", "Mozilla/5.0 (Linux; Android 14; Pixel 8) Mobile")], "phone"),
         ([], "unknown"),
     ],
 )  # fmt: skip
 def test_kinds(hints: list[tuple[str, str]], kind: str) -> None:
-    found, reason = kind_of(hints)
-    assert found == kind
-    assert found in KINDS
-    assert (reason is None) == (kind == "unknown")
-    assert reason is None or reason.startswith("because ")
+    found = kind_of(hints)
+    assert found.kind == kind
+    assert found.kind in KINDS
+    assert (found.reason is None) == (kind == "unknown") == (found.certainty is None)
+    assert found.reason is None or found.reason.startswith("because ")
 
 
 def test_many_user_agents_weigh_no_more_than_one() -> None:
     agents = [("user_agent", f"Mozilla/5.0 (Windows NT 10.0) {n}") for n in range(50)]
-    assert kind_of([*agents, ("dhcp_name", "living-room-tv")])[0] == "tv"
+    assert kind_of([*agents, ("dhcp_name", "living-room-tv")]).kind == "tv"
+
+
+def test_one_look_up_names_nobody_a_tv() -> None:
+    once = ("domain_once", "eu.samsungacr.com")
+    assert kind_of([once]).kind == "unknown"
+    assert kind_of([once, ("vendor", "Dell Inc.")]).kind == "unknown"
+    said = [once, ("vendor", "Dell Inc."), ("vendor_class", "MSFT 5.0")]
+    assert kind_of(said).kind == "laptop"
+
+
+def test_a_cloud_that_is_called_for_long_needs_a_second_reason() -> None:
+    lasting = ("domain", "eu.samsungacr.com")
+    assert kind_of([lasting]).kind == "unknown"
+    tv = kind_of([lasting, ("vendor", "Samsung Electronics Co.,Ltd")])
+    assert (tv.kind, tv.certainty) == ("tv", "weak")
+    assert tv.reason == (
+        "because it calls “eu.samsungacr.com”, and its network card was made by "
+        "“Samsung Electronics Co.,Ltd”"
+    )
+
+
+def test_more_reasons_make_it_surer_and_a_rival_less_sure() -> None:
+    name, agent = ("dhcp_name", "living-room-tv"), ("user_agent", "Mozilla/5.0 (Web0S; SmartTV)")
+    assert kind_of([name]).certainty == "some"
+    assert kind_of([name, agent]).certainty == "strong"
+    rival = ("user_agent", "Mozilla/5.0 (Windows NT 10.0)")
+    doubted = kind_of([name, rival, ("vendor", "Dell Inc.")])
+    assert (doubted.kind, doubted.certainty) == ("tv", "some")
+    assert kind_of([name, rival, ("vendor_class", "MSFT 5.0")]).certainty == "weak"
+    assert "though" in (doubted.reason or "")
+
+
+def test_a_tie_says_nothing_but_why() -> None:
+    found = kind_of([("dhcp_name", "tv"), ("vendor_class", "ps5")])
+    assert (found.kind, found.certainty) == ("unknown", None)
+    assert (found.reason or "").startswith("because the signs disagree: ")
+
+
+MIXED = [
+    ("dhcp_name", "tv"), ("vendor", "Dell Inc."), ("domain", "x.roku.com"),
+    ("user_agent", "Windows NT"), ("domain_once", "eu.samsungacr.com"),
+]  # fmt: skip
+
+
+@given(st.permutations(MIXED))
+def test_the_order_of_hints_changes_nothing(hints: list[tuple[str, str]]) -> None:
+    assert kind_of(hints) == kind_of(sorted(hints))
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ class Identity:
 
     name: str
     kind: str
+    certainty: str | None
     vendor: str | None
     model: str | None
     reasons: Mapping[str, str]
@@ -71,9 +72,11 @@ def identify(mac: str | None, ip: str | None, hints: Sequence[tuple[str, str]]) 
         clues.append(("virtual", platform))
     if mac and is_randomised(mac):
         reasons["mac"] = "because its hardware address is made up (locally administered)"
-    kind, reason = kind_of(clues)
-    if reason:
-        reasons["kind"] = reason
+        clues.append(("randomised", "made up"))
+    guess = kind_of(clues)
+    kind = guess.kind
+    if guess.reason:
+        reasons["kind"] = guess.reason
     model = next((value for source, value in hints if source == "model"), None)
     if model:
         reasons["model"] = because("model", model)
@@ -83,7 +86,14 @@ def identify(mac: str | None, ip: str | None, hints: Sequence[tuple[str, str]]) 
         role = "Router" if "router" in said else "DNS server" if "resolver" in said else None
         name = role or _made_name(short_vendor(maker) if maker else None, kind, ip or mac or "")
         reasons["name"] = "because of what it does; it gave no name" if role else _why(kind, maker)
-    return Identity(name=name, kind=kind, vendor=maker, model=model, reasons=reasons)
+    return Identity(
+        name=name,
+        kind=kind,
+        certainty=guess.certainty,
+        vendor=maker,
+        model=model,
+        reasons=reasons,
+    )
 
 
 def _said_name(hints: Sequence[tuple[str, str]], reasons: dict[str, str]) -> str | None:

@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from guardian.detect.devices.clues import TELLING_DOMAINS
 from guardian.detect.devices.home import is_home
 from guardian.intel.vendors import normal_mac
 
@@ -87,13 +88,6 @@ FROM sighting
 WHERE id > $low AND id <= $high AND (name IS NOT NULL OR model IS NOT NULL OR detail IS NOT NULL)
 GROUP BY ALL ORDER BY first, mac, ip LIMIT 50000
 """
-
-TELLING_DOMAINS = (
-    r"(^|\.)(lgtvsdp\.com|lgsmartad\.com|lgtvcommon\.com|samsungacr\.com|samsungcloud\.tv|"
-    r"alphonso\.tv|samba\.tv|roku\.com|a2z\.com|amcs-tachyon\.com|playstation\.net|xboxlive\.com|"
-    r"nintendo\.net|wyzecam\.com|reolink\.com|ezviz\.com|hik-connect\.com|arlo\.com)$|avs-alexa"
-)
-"""Names that only one kind of thing calls; the kinds are in ``kinds``."""
 
 _NAME_SOURCE = {
     "mdns": "mdns_name",

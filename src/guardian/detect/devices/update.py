@@ -10,6 +10,7 @@ import json
 import time
 from collections import defaultdict
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from guardian.detect.devices import coverage, segments, usual
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from guardian.store import Reader, Store, Transaction
+
+LASTING = timedelta(minutes=10)
+"""Calling a telling name for so long is no chance visit."""
 
 MARK = "devices"
 """The name of the watermark in ``detector_mark``."""
@@ -191,9 +195,10 @@ def describe(tx: Transaction, ids: Iterable[str]) -> None:
     wanted = list(ids)
     hints: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for row in tx.rows(
-        "SELECT device_id, source, value FROM device_hint WHERE list_contains(?, device_id) "
-        "ORDER BY device_id, source, last_seen DESC, value",
-        [wanted],
+        "SELECT device_id, CASE WHEN source = 'domain' AND last_seen - first_seen < $lasting "
+        "THEN 'domain_once' ELSE source END AS source, value FROM device_hint "
+        "WHERE list_contains($ids, device_id) ORDER BY device_id, source, last_seen DESC, value",
+        {"ids": wanted, "lasting": LASTING},
     ):
         hints[row["device_id"]].append((row["source"], row["value"]))
     taken = {row["name"] for row in tx.rows(
@@ -247,6 +252,12 @@ def _write(
     kept = {column: row[column] if column in locked else value for column, value in new.items()}
     tx.execute(
         "UPDATE device SET name = $name, kind = $kind, vendor = $vendor, model = $model, "
-        "segment = $segment, reasons = $reasons WHERE device_id = $device_id",
-        {**kept, "reasons": json.dumps(reasons), "device_id": row["device_id"]},
+        "segment = $segment, kind_certainty = $certainty, reasons = $reasons "
+        "WHERE device_id = $device_id",
+        {
+            **kept,
+            "certainty": None if "kind" in locked else identity.certainty,
+            "reasons": json.dumps(reasons),
+            "device_id": row["device_id"],
+        },
     )
