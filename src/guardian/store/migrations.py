@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from collections.abc import Set as AbstractSet
 
-_FOLDER = Path(__file__).parent / "migrations"
+FOLDER = Path(__file__).parent / "migrations"
+"""Where the files are."""
 
 
 def migrate(
@@ -49,6 +50,8 @@ def migrate(
         _keep(path, path.with_name(f"{path.name}.before-{missing[0]:04d}"))
     for version in missing:
         _apply(cursor, version, files[version])
+    if missing and path:
+        connection.execute("CHECKPOINT")  # the log of a changed schema is not kept for long
     cursor.close()
 
 
@@ -98,7 +101,7 @@ def _keep(path: Path, copy: Path) -> None:
 
 
 def _files() -> Iterator[tuple[int, Path]]:
-    for file in sorted(_FOLDER.glob("[0-9]*.sql")):
+    for file in sorted(FOLDER.glob("[0-9]*.sql")):
         yield int(file.name.split("_", 1)[0]), file
 
 
