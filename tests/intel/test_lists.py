@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from guardian import resources
 from guardian.errors import InputError
-from guardian.intel import list_formats, lists
+from guardian.intel import list_explain, list_formats, lists
 from guardian.intel.list_names import NameSet, reduce
 from guardian.intel.names import is_below
 
@@ -168,10 +168,96 @@ def test_explain(store: Store) -> None:
     assert known["classes"] == ["acr"]
     assert (known["company"], known["evidence_grade"]) == ("Samsung", "payload-validated")
     assert {row["list"] for row in known["listed"]} == {"guardian-acr", "guardian-all"}
-    assert known["blocked"] is False
+    assert known["blocked"] is True
+    assert known["blocked_by"][0] | {"since": ""} == {
+        "by": "list", "what": "guardian-acr", "pattern": "samsungacr.com", "since": "",
+    }  # fmt: skip
     unknown = lists.explain("nobody.example", store)
     assert (unknown["classes"], unknown["company"], unknown["listed"]) == ([], None, [])
     assert lists.explain("captive.apple.com", store)["never_block"]
     json.dumps(known)
-    with pytest.raises(InputError):
-        lists.explain("not a name", store)
+    assert unknown["blocked"] is False
+    assert unknown["why"] == ["nobody lists it: neither Guardian's catalogue nor a source"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        ("https://User@WWW.Samsungacr.com:8443/a?b#c", "www.samsungacr.com"),
+        ("samsungacr.com/path", "samsungacr.com"),
+        ("||samsungacr.com^", "samsungacr.com"),
+        ("*.samsungacr.com", "samsungacr.com"),
+        ("someone@samsungacr.com", "samsungacr.com"),
+        ("samsungacr.com:443", "samsungacr.com"),
+        ("  SAMSUNGACR.com.  ", "samsungacr.com"),
+        ("Bücher.example", "xn--bcher-kva.example"),
+        ("localhost", "localhost"),
+        ("_dns.resolver.arpa", "_dns.resolver.arpa"),
+        ("216.183.117.80", "216.183.117.80"),
+        ("http://216.183.117.80:1234/x", "216.183.117.80"),
+        ("2001:DB8::1", "2001:db8::1"),
+        ("[2001:db8:0::1]:853", "2001:db8::1"),
+    ],
+)
+def test_odd_names_are_understood(asked: str, name: str, memory_store: Store) -> None:
+    known = lists.explain(asked, memory_store)
+    assert known["name"] == name
+    assert (known["company"] == "Samsung") == ("samsung" in name)
+    json.dumps(known)
+
+
+@pytest.mark.parametrize(
+    "asked", ["", " ", "not a name", "..", "x" * 3000, "a..b", "\x00", "http://[", "http:///"]
+)
+def test_garbage_is_told(asked: str, memory_store: Store) -> None:
+    with pytest.raises(InputError, match="is no DNS name") as error:
+        lists.explain(asked, memory_store)
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < 150
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_understood_or_told(text: str) -> None:
+    try:
+        name, is_address = list_explain.understand(text)
+    except InputError:
+        return
+    assert list_explain.understand(name) == (name, is_address)
+
+
+def test_an_address_says_who_went_there(store: Store) -> None:
+    known = lists.explain("216.183.117.80", store)
+    assert (known["kind"], known["company"], known["blocked"]) == ("address", "Samba TV", False)
+
+
+def test_since_when_and_by_which_source(store: Store, tmp_path: Path) -> None:
+    assert store.path is not None
+    folder, _ = house(tmp_path, "a.example.com\n")
+    out = store.path.parent / "lists"
+    lists.build(folder, out)
+    state = json.loads((out / "state.json").read_text())
+    state["lists"]["mine"]["since"] = "2026-01-01T00:00:00Z"
+    (out / "state.json").write_text(json.dumps(state))
+    house(tmp_path, "a.example.com\nb.example.com\n")
+    lists.build(folder, out)
+    old, new = (lists.explain(f"x.{name}.example.com", store) for name in "ab")
+    assert old["listed"][0]["since"] == "2026-01-01T00:00:00Z"
+    assert new["listed"][0]["since"] > "2026-06-01"
+    assert new["listed"][0] | {"since": ""} == {
+        "list": "mine", "pattern": "b.example.com", "since": "", "source": "mine.txt",
+        "licence": "CC0",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("captive.apple.com", "no list and no proposal may block it"),
+        ("api.ring.com", "Guardian's lists leave it out"),
+        ("log-config.samsungacr.com", "none is built yet"),
+    ],
+)
+def test_why_a_name_is_not_blocked(name: str, reason: str, store: Store) -> None:
+    known = lists.explain(name, store)
+    assert known["blocked"] is False
+    assert any(reason in why for why in known["why"])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 import polars as pl
 
 from guardian.errors import InputError
-from guardian.intel import catalogue, never
+from guardian.intel import addresses, catalogue, list_state, never, popular
+from guardian.intel.catalogue import Action, Breakage, Grade
 from guardian.intel.names import normalise, parents, registrable
 
 if TYPE_CHECKING:
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Row = dict[str, Any]
+MAX_TEXT = 2_000
+"""Characters of a question; a longer one is no name."""
+MERGED = "guardian-all"
 
 
 class _Reader(Protocol):
@@ -42,6 +47,20 @@ WHERE (q.name = $name OR ends_with(q.name, '.' || $name))
 GROUP BY 1 ORDER BY asked DESC, device LIMIT 50
 """
 
+_CONTACTED = """
+SELECT coalesce(d.name, f.src_ip) AS device, count(*) AS asked, max(f.ts) AS last_asked,
+       0 AS refused
+FROM flow f
+LEFT JOIN v_device_address a ON a.ip = f.src_ip AND a.valid_from <= f.ts AND f.ts < a.valid_to
+LEFT JOIN device d ON d.device_id = a.device_id
+WHERE f.dest_ip = $name AND f.ts >= (SELECT max(ts) FROM flow) - INTERVAL 1 DAY
+GROUP BY 1 ORDER BY asked DESC, device LIMIT 50
+"""
+
+_STOOD_FOR = """
+SELECT DISTINCT name FROM address_name WHERE ip = $name ORDER BY name LIMIT 20
+"""
+
 _ENFORCED = """
 SELECT e.responder, e.applied_at, e.ends_at
 FROM enforcement e
@@ -52,45 +71,86 @@ ORDER BY e.applied_at
 
 
 def explain(name: str, store: ReadableStore, *, lists: Path | None = None) -> Row:
-    """Return what is known of a name as JSON values. An unknown name is an answer too.
+    """Return what is known of a name or an address as JSON values; unknown is an answer too.
 
-    ``lists`` is the folder of built lists; by default the one beside the store.
+    A pasted web address, an upper-case name, a name in another script and one with a
+    dot at its end are understood. ``lists`` is the folder of built lists; by default the
+    one beside the store. ``blocked`` says that a list of Guardian's holds the name, that
+    a person's answer blocks it, or that the home's resolver refused it in the last day;
+    ``blocked_by`` says which of these, and since when.
 
     Raises:
-        InputError: it is no DNS name.
+        InputError: it is no DNS name and no address.
     """
-    clean = normalise(name)
-    if clean is None:
-        msg = f"{name!r} is no DNS name"
-        raise InputError(msg)
+    clean, is_address = understand(name)
     known = catalogue.load()
     entry = known.match(clean)
     folder = lists or (store.path.parent / "lists" if store.path else None)
-    listed = _listed(clean, folder) if folder else []
+    state = list_state.read(folder) if folder else {}
+    tails = [] if is_address else parents(clean)
+    listed = _listed(tails, folder, state) if folder and tails else []
+    allowed = _allowed(tails, folder, state) if folder and tails else []
     with store.read() as reader:
-        asked = reader.rows(_ASKED, {"name": clean})
-        enforced = reader.rows(_ENFORCED, {"names": parents(clean)})
+        asked = reader.rows(_CONTACTED if is_address else _ASKED, {"name": clean})
+        enforced = reader.rows(_ENFORCED, {"names": tails}) if tails else []
+        stood = [row["name"] for row in reader.rows(_STOOD_FOR, {"name": clean})]
     for row in (*asked, *enforced):
         for key, value in row.items():
             if hasattr(value, "isoformat"):
                 row[key] = value.isoformat() + "Z"
-    refused = any(row["refused"] for row in asked)
-    why = [
-        *(f"on the list {row['list']} as {row['pattern']}" for row in listed),
-        *(f"blocked by {row['responder']} until {row['ends_at']}" for row in enforced),
-        *(["the home's resolver refused it in the last day"] if refused else []),
-    ]
+    by = _blocked_by(listed, enforced, asked)
+    fixed = None if is_address else never.load().reason(clean)
+    pattern = known.matcher.match(clean)
     return {
         "name": clean,
+        "kind": "address" if is_address else "name",
         "registrable": registrable(clean),
         **_entry(entry, known),
-        "blocked": bool(enforced or refused),
+        "pattern": pattern.pattern if pattern else (clean if entry else None),
+        "blocked": bool(by),
+        "blocked_by": by,
+        "allowed_by": allowed,
         "listed": listed,
-        "why": why or ["no list of Guardian's holds it, and nothing blocks it"],
-        "never_block": never.load().reason(clean),
+        "why": _why(entry, by=by, allowed=allowed, fixed=fixed, state=state, known=pattern),
+        "never_block": fixed,
+        "popular": clean in popular.load(),
         "enforcements": enforced,
         "asked_by": asked,
+        "stood_for": stood,
     }
+
+
+def understand(text: str) -> tuple[str, bool]:
+    """Return the name or address that a person means, and whether it is an address.
+
+    Raises:
+        InputError: there is none in it.
+    """
+    asked = text.strip()
+    if len(asked) <= MAX_TEXT and asked:
+        address = addresses.normalise(asked.strip("[]"))
+        if address is not None:
+            return address, True
+        host = _host(asked)
+        address = addresses.normalise(host)
+        if address is not None:
+            return address, True
+        clean = normalise(host.removeprefix("*.").removeprefix("."))
+        if clean is not None:
+            return clean, False
+    shown = "".join(each if each.isprintable() else "?" for each in asked[:80])
+    msg = f"{shown!r} is no DNS name, web address or IP address"
+    raise InputError(msg)
+
+
+def _host(text: str) -> str:
+    """Return the host of what somebody pasted: a URL, ``host:port``, a mail address, a rule."""
+    plain = text.removeprefix("@@").removeprefix("||").rstrip("^|")
+    try:
+        host = urlsplit(plain if "://" in plain else f"//{plain}").hostname
+    except ValueError:
+        host = None
+    return host or plain
 
 
 def _entry(entry: catalogue.Entry | None, known: catalogue.Catalogue) -> Row:
@@ -98,7 +158,7 @@ def _entry(entry: catalogue.Entry | None, known: catalogue.Catalogue) -> Row:
         return {
             "classes": [], "company": None, "service": None, "purposes": [],
             "evidence_grade": None, "breakage": None, "breaks": None, "sends": None,
-            "safe_action": None, "entry": None, "sources": [],
+            "safe_action": None, "entry": None, "ports": [], "sources": [],
         }  # fmt: skip
     return {
         "classes": list(entry.classes),
@@ -111,17 +171,113 @@ def _entry(entry: catalogue.Entry | None, known: catalogue.Catalogue) -> Row:
         "sends": entry.sends,
         "safe_action": str(entry.safe_action),
         "entry": entry.id,
+        "ports": list(entry.ports),
         "sources": [known.sources[key].title for key in entry.sources if key in known.sources],
     }
 
 
-def _listed(name: str, folder: Path) -> list[Row]:
-    """Return the built lists that hold the name, or something above it."""
+def _listed(tails: list[str], folder: Path, state: Row) -> list[Row]:
+    """Return the built lists that hold the name or something above it, the source's own first."""
     found: list[Row] = []
     for path in sorted((folder / "kept").glob("*.built.parquet")):
-        tails = pl.scan_parquet(path).filter(pl.col("name").is_in(parents(name))).collect()
+        name = path.name.removesuffix(".built.parquet")
+        since: Row = state.get("lists", {}).get(name, {})
+        source: Row = state.get("sources", {}).get(name, {})
         found.extend(
-            {"list": path.name.removesuffix(".built.parquet"), "pattern": pattern}
-            for pattern in tails["name"].to_list()
+            {
+                "list": name,
+                "pattern": pattern,
+                "since": _since(folder, name, pattern) or since.get("since"),
+                "source": source.get("url") or source.get("path") or "Guardian's catalogue",
+                "licence": source.get("licence") or ("" if source else "Apache-2.0"),
+            }
+            for pattern in _held(path, tails)
         )
+    return sorted(found, key=lambda row: row["list"] == MERGED)
+
+
+def _allowed(tails: list[str], folder: Path, state: Row) -> list[Row]:
+    found: list[Row] = []
+    for name in state.get("sources", {}):
+        held = _held(folder / "kept" / f"{name}.allow.parquet", tails)
+        found.extend({"list": name, "pattern": pattern} for pattern in held)
     return found
+
+
+def _held(path: Path, tails: list[str]) -> list[str]:
+    if not path.exists():
+        return []
+    names: list[str] = (
+        pl.scan_parquet(path).filter(pl.col("name").is_in(tails)).collect()["name"].to_list()
+    )
+    return names
+
+
+def _since(folder: Path, name: str, pattern: str) -> str | None:
+    """Return when a name came onto a list, if that was after the list's first build."""
+    path = folder / "kept" / f"{name}.since.parquet"
+    if not path.exists():
+        return None
+    rows = pl.scan_parquet(path).filter(pl.col("name") == pattern).collect()["since"].to_list()
+    return rows[0] if rows else None
+
+
+def _blocked_by(listed: list[Row], enforced: list[Row], asked: list[Row]) -> list[Row]:
+    by: list[Row] = [
+        {"by": "list", "what": row["list"], "pattern": row["pattern"], "since": row["since"]}
+        for row in listed
+        if row["list"] != MERGED or len(listed) == 1
+    ]
+    by += [
+        {"by": "answer", "what": row["responder"], "pattern": None, "since": row["applied_at"],
+         "until": row["ends_at"]}
+        for row in enforced
+    ]  # fmt: skip
+    refused = [row["last_asked"] for row in asked if row["refused"]]
+    if refused:
+        by.append({"by": "resolver", "what": "the home's resolver", "pattern": None, "since": None,
+                   "last": max(refused)})  # fmt: skip
+    return by
+
+
+def _why(
+    entry: catalogue.Entry | None, *, by: list[Row], allowed: list[Row], fixed: str | None,
+    state: Row, known: object,
+) -> list[str]:  # fmt: skip
+    """Return the reasons as sentences, the deciding ones first."""
+    said = {
+        "list": "on the list {what} as {pattern}, since {since}: a resolver that subscribes "
+        "to it refuses the name",
+        "answer": "blocked by {what} since {since}, because a person said so",
+        "resolver": "the home's resolver refused it in the last day",
+    }
+    why = [said[row["by"]].format(**{**row, "since": str(row["since"])[:10]}) for row in by]
+    why += [f"the source {row['list']} allows {row['pattern']}" for row in allowed]
+    if fixed:
+        why.append(f"no list and no proposal may block it: {fixed}")
+    if any(row["by"] == "list" for row in by) or allowed or fixed:
+        return why
+    if entry is None:
+        why.append("nobody lists it: neither Guardian's catalogue nor a source")
+    elif entry.safe_action is not Action.BLOCK:
+        why.append(
+            f"the catalogue knows it, but Guardian's lists leave it out: {_cost(entry)}; "
+            f"the most that Guardian suggests is to {entry.safe_action}"
+        )
+    elif entry.grade is Grade.SUSPECTED:
+        why.append("the catalogue only suspects it, so Guardian's lists leave it out")
+    elif not state:
+        why.append("Guardian's lists would hold it, but none is built yet: guardian lists build")
+    elif known is not None:
+        why.append("it fits a pattern that no list can say, so Guardian's lists leave it out")
+    else:
+        why.append("it is an address, and lists hold names")
+    return why
+
+
+def _cost(entry: catalogue.Entry) -> str:
+    if entry.breaks:
+        return entry.breaks
+    if entry.breakage is Breakage.UNKNOWN:
+        return "what blocking it breaks is not known"
+    return "blocking it is not known to break anything"

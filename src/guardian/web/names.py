@@ -19,7 +19,7 @@ def router(site: Site) -> APIRouter:
     routes = APIRouter(default_response_class=HTMLResponse)
 
     @routes.get("/names")
-    def names(name: Annotated[str, Query(max_length=253)] = "") -> Response:
+    def names(name: Annotated[str, Query(max_length=2000)] = "") -> Response:
         known: dict[str, Any] | None = None
         wrong = ""
         if name:
