@@ -21,6 +21,8 @@ from guardian.store import Store, ingest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from guardian.store import Transaction
+
 START = datetime(2026, 1, 10, 12)
 
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -33,6 +35,25 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "dns_log": {"rrtype": "A", "status": "forwarded"},
     "raw_event": {"event_type": "other", "raw": {}},
 }  # fmt: skip
+
+PLAIN_TIMES: dict[str, tuple[str, ...]] = {
+    "segment": ("first_seen", "last_seen"),
+    "address_segment": (),
+}
+"""Tables that hold what is known, not events; these of their times are filled in."""
+PLAIN = frozenset(PLAIN_TIMES)
+
+
+def _table(rows: list[dict[str, Any]]) -> pa.Table:
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pa.Table.from_pylist([{name: row.get(name) for name in names} for row in rows])
+
+
+def _insert(tx: Transaction, table: str, row: dict[str, Any]) -> None:
+    tx.execute(
+        f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join('$' + name for name in row)})",
+        row,
+    )
 
 
 def _value(value: Any, i: int) -> Any:
@@ -73,12 +94,16 @@ def filled(rows: dict[str, list[dict[str, Any]]]) -> Store:
     store = Store.memory()
     source = ingest.register(store, SourceInfo(name="case", kind="case", path="case"))
     tables = {
-        table: pa.Table.from_pylist([row for spec in specs for row in _rows(table, spec)])
+        table: _table([row for spec in specs for row in _rows(table, spec)])
         for table, specs in rows.items()
-        if table != "indicator"
+        if table != "indicator" and table not in PLAIN
     }
     ingest.commit(store, source, Batch(tables=tables, bookmark={}))
     with store.transaction() as tx:
+        for table in PLAIN & rows.keys():
+            for each in rows[table]:
+                times = dict.fromkeys(PLAIN_TIMES[table], START)
+                _insert(tx, table, times | each)
         for each in rows.get("indicator", []):
             tx.execute(
                 "INSERT INTO indicator VALUES (?, ?, ?, NULL, ?)",
