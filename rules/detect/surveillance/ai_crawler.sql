@@ -1,10 +1,10 @@
 -- id: 7c1d6e0a-3f5b-4a53-9a55-0e5f3b7f1c06
 -- title: Crawler of an AI company at a site of this home
 -- status: test
--- class: llm_api
+-- class: exposed_service
 -- level: informational
 -- tags: []
--- description: A program that calls itself the crawler of an AI company read pages of a site that is served from this home, in clear HTTP. What it read may be learned from, or shown by an assistant.
+-- description: A site that is served from this home was read, in clear HTTP, by a program that calls itself the crawler of an AI company. What it read may be learned from, or shown by an assistant.
 -- falsepositives:
 --   - Anybody who gives the same user agent; it is a claim.
 -- reads: [http]

@@ -205,10 +205,17 @@ def compare(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, An
     )
 
 
+def _rate(span: Span) -> str:
+    """Return how often in words: by the hour, or by the day of 24 such hours when seldom."""
+    if span.per_hour >= 1 or not span.contacts:
+        return f"{span.per_hour:.1f} contacts an hour"
+    return f"{span.contacts} in {span.hours} hours"
+
+
 def _answer(first: Span, then: Span, p_value: float) -> tuple[Answer, str]:
-    rates = f"{first.per_hour:.1f} contacts an hour before, {then.per_hour:.1f} since"
+    rates = f"{_rate(first)} before, {_rate(then)} since"
     if p_value < SURE and then.contacts == 0:
-        return Answer.STOPPED, f"{first.per_hour:.1f} contacts an hour before, none since"
+        return Answer.STOPPED, f"{_rate(first)} before, none since"
     if p_value < SURE and then.per_hour <= HALF * first.per_hour:
         return Answer.REDUCED, rates
     return Answer.UNCHANGED, rates

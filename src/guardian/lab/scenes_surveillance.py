@@ -39,7 +39,7 @@ JUDGED = (
 class Told:
     """A scene with its truth.
 
-    ``rhythm``, ``bursts`` and ``uplink`` are detectors that must, or must not, have
+    ``rhythm``, ``bursts``, ``uplink`` and ``crawler`` are detectors that must, or must not, have
     spoken. ``certainty`` is that of its ACR finding, ``power`` whether its reports must
     be found to end when the set is switched off. ``level`` is the highest level of its
     findings of class ``truth``. ``double``: it only looks like something else.
@@ -51,6 +51,7 @@ class Told:
     rhythm: bool | None = None
     bursts: bool | None = None
     uplink: bool | None = None
+    crawler: bool | None = None
     certainty: str | None = None
     power: bool | None = None
     level: str | None = None
@@ -72,21 +73,22 @@ def _acr(
 
 def _miss(
     name: str, make: Callable[[random.Random], Scene], *truth: str, rhythm: bool | None = None,
-    bursts: bool | None = None, uplink: bool | None = None,
+    bursts: bool | None = None, uplink: bool | None = None, crawler: bool | None = None,
 ) -> Told:  # fmt: skip
     return Told(
         name=f"near miss: {name}", truth=frozenset(truth), make=make, rhythm=rhythm,
-        bursts=bursts, uplink=uplink,
+        bursts=bursts, uplink=uplink, crawler=crawler,
     )  # fmt: skip
 
 
 def _one(
     name: str, make: Callable[[random.Random], Scene], *truth: str, bursts: bool | None = None,
-    uplink: bool | None = None, level: str | None = None,
+    uplink: bool | None = None, crawler: bool | None = None, level: str | None = None,
 ) -> Told:  # fmt: skip
     return Told(
-        name=name, truth=frozenset(truth), make=make, bursts=bursts, uplink=uplink, level=level
-    )
+        name=name, truth=frozenset(truth), make=make, bursts=bursts, uplink=uplink,
+        crawler=crawler, level=level,
+    )  # fmt: skip
 
 
 SCENES = (
@@ -150,6 +152,6 @@ SCENES = (
     _one("page records what somebody does", devices.replayed_session, "ad_tracking"),
     _one("speaker maps the home", devices.home_mapper, "lan_recon"),
     _miss("casting to one speaker", devices.casting),
-    _one("crawler of an AI company reads the home's site", devices.crawled, "llm_api"),
-    _miss("people read the home's site", devices.read_by_people),
+    _one("crawler of an AI company reads the home's site", devices.crawled, crawler=True),
+    _miss("people read the home's site", devices.read_by_people, crawler=False),
 )

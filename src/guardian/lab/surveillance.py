@@ -29,6 +29,7 @@ DETECTORS = {
     "rhythm": "surveillance.acr_rhythm",
     "bursts": "surveillance.voice_bursts",
     "uplink": "surveillance.camera_uplink",
+    "crawler": "surveillance.ai_crawler",
 }
 """A scene's field and the detector that must speak when it is true."""
 

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from guardian.model import words
+from guardian.notify import watched
 from guardian.notify.settings import Settings
 from guardian.store import pages, pages_blind, pages_listened
 
@@ -56,6 +57,7 @@ class Letter:
     new: tuple[str, ...]
     listened: str
     unseen: tuple[str, ...]
+    watched: tuple[str, ...] = ()
     base_url: str
 
 
@@ -104,6 +106,7 @@ def _letter(
         happened=_happened(reader, rows, settings.lines, zone, now),
         new=_new(reader, since=since, until=until, lines=settings.lines),
         listened=_listened(reader, since=since, until=until, lines=settings.lines),
+        watched=watched.lines(reader, since=since, until=until, zone=zone, now=now),
         unseen=tuple(
             _limited(pages_blind.blind_spots(reader, since=since, until=until), settings.lines)
         ),
@@ -263,7 +266,7 @@ def as_text(letter: Letter) -> str:
 
 
 def _parts(letter: Letter) -> list[tuple[str, tuple[str, ...]]]:
-    listened = (letter.listened,) if letter.listened else ()
+    listened = (*letter.watched, letter.listened) if letter.listened else letter.watched
     parts = [
         ("Happened", letter.happened),
         ("New", letter.new),

@@ -27,6 +27,8 @@ from guardian.web import (
     names,
     packets,
     people,
+    privacy,
+    quality,
     silence,
     things,
 )
@@ -98,7 +100,7 @@ def create_app(
     wanted = list_settings or ListSettings()
     app.include_router(lists.serving(site, wanted))
     app.include_router(lists.router(site, wanted), dependencies=private)
-    for part in (people, devices, things, silence, names, asking, packets):
+    for part in (people, devices, privacy, things, silence, names, asking, packets, quality):
         app.include_router(part.router(site), dependencies=private)
     app.include_router(api.router(site), prefix="/api", dependencies=private)
     static = importlib.resources.files("guardian.web") / "static"

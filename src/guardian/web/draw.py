@@ -81,6 +81,38 @@ def bar(share: float) -> Markup:
     ).format(width=round(width, 1))
 
 
+def weeks(counts: Sequence[int | None], label: str) -> Markup:
+    """Return one column for each week, oldest first; a week that was not seen is a dash."""
+    top = max((count for count in counts if count), default=0) or 1
+    step = 12
+    parts = []
+    for place, count in enumerate(counts):
+        if count is None:
+            parts.append(f'<rect class="none" x="{place * step}" y="16" width="9" height="1"/>')
+            continue
+        tall = max(1.5, 17 * count / top) if count else 1.0
+        kind = "now" if place == len(counts) - 1 else "then"
+        parts.append(
+            f'<rect class="{kind}" x="{place * step}" y="{18 - tall:.1f}" width="9" '
+            f'height="{tall:.1f}" rx="1"/>'
+        )
+    return _svg("weeks", step * len(counts), 18, label, "".join(parts))
+
+
+def interval(share: Mapping[str, Any]) -> Markup:
+    """Return a share as a dot on a rail, with its 95 % interval as a band around it."""
+    if share["share"] is None:
+        return Markup("")
+    low, high, at = (100 * share[key] for key in ("low", "high", "share"))
+    label = f"{at:.0f} %, between {low:.0f} and {high:.0f} %"
+    return _svg(
+        "interval", 104, 12, label,
+        '<rect class="rail" x="2" y="5" width="100" height="2"/>'
+        f'<rect class="fill" x="{2 + low:.1f}" y="3" width="{max(high - low, 1):.1f}" height="6"/>'
+        f'<circle class="dot" cx="{2 + at:.1f}" cy="6" r="3"/>',
+    )  # fmt: skip
+
+
 def _dot(
     first: datetime, span_s: float, moment: datetime, y: float, radius: float, more: str = ""
 ) -> str:
