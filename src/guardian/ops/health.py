@@ -6,7 +6,6 @@ full disk or a failed detector makes the house "not all seen", and says since wh
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from guardian.intel import list_state
 from guardian.ops import storage
 from guardian.store import model_endpoints
 from guardian.store.ingest import DROPS_WINDOW_S, utc_now
+from guardian.triage import quality
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -212,13 +212,19 @@ def _models(reader: Reader, *, now: datetime) -> list[Reason]:
         names = ", ".join(row["name"] for row in telling)
         text = f"no model answers ({names}); words come from the templates"
         found.append(Reason(state="amber", about="models", text=text))
-    return found
+    return [
+        *found,
+        *(
+            Reason(state="amber", about=gate.writer, text=f"words by {gate.writer}: {gate.text}")
+            for gate in quality.asks(reader)
+        ),
+    ]
 
 
 def _disk(store: Store) -> list[Reason]:
     if store.path is None:
         return []
-    free = shutil.disk_usage(store.path.parent).free
+    free = store.free_bytes()
     if free >= FREE_AMBER_BYTES:
         return []
     state = "red" if free < FREE_RED_BYTES else "amber"

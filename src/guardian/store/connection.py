@@ -214,26 +214,31 @@ class Store:
         """Open the file anew where that is needed and may help; the writer's lock is held."""
         if self.path is None or not (self._broken or self.read_only):
             return
-        writable = os.access(self.path.parent, os.W_OK)
-        if time.monotonic() < self._retry_at or (self.read_only and not writable):
+        due = time.monotonic() >= self._retry_at and os.access(self.path.parent, os.W_OK)
+        if not (self._broken or due):
             return
-        self._retry_at = time.monotonic() + RETRY_S
         with self._alone(5.0) as alone:
             if not alone:
                 return
             with contextlib.suppress(duckdb.Error):
                 self._connection.close()
-            try:
-                self._connection = engine.connect(self.path)
-                self.read_only = False
-                log.warning("the store is open for writing again")
-            except (StoreFullError, StoreReadOnlyError) as error:
+            if not (due and self._open_to_write(self.path)):
                 self._connection = engine.connect(self.path, read_only=True)
                 self.read_only = True
-                self.trouble = str(error)
-                log.warning("%s; it is opened for reading", error)
             self._broken = False
             self._inode = _inode(self.path)
+
+    def _open_to_write(self, path: Path) -> bool:
+        self._retry_at = time.monotonic() + RETRY_S
+        try:
+            self._connection = engine.connect(path)
+        except (StoreFullError, StoreReadOnlyError) as error:
+            self.trouble = str(error)
+            log.warning("%s; it is opened for reading", error)
+            return False
+        self.read_only = False
+        log.warning("the store is open for writing again")
+        return True
 
     @contextlib.contextmanager
     def _alone(self, patience_s: float) -> Iterator[bool]:
@@ -256,17 +261,25 @@ class Store:
         """
         if self.path is None or self.read_only:
             return
-        free = shutil.disk_usage(self.path.parent).free
+        free = self.free_bytes()
         pending = self._log_bytes()
-        if free < self.reserve_bytes + pending and pending > self.reserve_bytes // 4:
+        if self.reserve_bytes // 4 < pending <= free < self.reserve_bytes + pending:
             self.checkpoint()
-            free = shutil.disk_usage(self.path.parent).free
+            free = self.free_bytes()
         if free < self.reserve_bytes:
             self.trouble = (
                 f"the disk is full ({free / 1e6:.0f} MB free at {self.path.parent}): nothing more "
                 "is taken in until there is room; what was stored is safe"
             )
             raise StoreFullError(self.trouble)
+
+    def free_bytes(self) -> int:
+        """Return the free bytes of the store's disk; 0 for a store that lives in memory."""
+        if self.path is None:
+            return 0
+        folder = self.path.parent  # somebody may have deleted it under the running store
+        there = next(each for each in (folder, *folder.parents) if each.exists())
+        return shutil.disk_usage(there).free
 
     def _log_bytes(self) -> int:
         assert self.path is not None
@@ -279,9 +292,14 @@ class Store:
         """Fold the write-ahead log into the file."""
         with self._writing:
             self._revive()
-            if not self.read_only:
+            if self.read_only:
+                return
+            try:
                 with mapped_errors(self.path, self._give_up):
                     self._connection.cursor().execute("CHECKPOINT")
+            except (StoreFullError, StoreReadOnlyError) as error:
+                self.trouble = str(error)
+                raise
 
     def replaced(self) -> bool:
         """Return whether another file stands where this store's file was, or none at all."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _FULL = re.compile(
     r"no space left|not enough space|disk quota|max_temp_directory_size", re.IGNORECASE
 )
+_LOCKED = re.compile(r"could not set lock|conflicting lock", re.IGNORECASE)
 _READ_ONLY = re.compile(
     r"read-only file system|read-only mode|read-only transaction|attached in read-only|"
     r"opened in read-only",
@@ -63,7 +64,7 @@ def explained(error: duckdb.Error, path: Path | None) -> StoreError:
     text = str(error).strip()
     first = text.splitlines()[0] if text else type(error).__name__
     where = f" ({path})" if path else ""
-    if "lock" in text and isinstance(error, duckdb.IOException):
+    if _LOCKED.search(text) and isinstance(error, duckdb.IOException):
         return StoreLockedError(f"another process owns the store{where}; is the daemon running?")
     if _FULL.search(text):
         return StoreFullError(f"the disk is full{where}; what was stored is safe")

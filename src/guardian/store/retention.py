@@ -7,7 +7,6 @@ incidents, roll-ups by the hour and what people answered are never touched.
 from __future__ import annotations
 
 import logging
-import shutil
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from time import monotonic
@@ -30,6 +29,7 @@ FORECAST = "full_in_days"
 """The setting that keeps the last forecast, for those who do not know the limits."""
 NEWEST_ID = (1 << 63) - 1
 """Above every row's id."""
+A_DAY = timedelta(days=1)
 FOLD_DAYS = 2
 """Roll-up steps of the last days may still get late rows."""
 
@@ -153,7 +153,7 @@ def sizes(store: Store) -> Sizes:
         hot_bytes=block * (row["used_blocks"] if row else 0) + pending,
         hole_bytes=block * (row["free_blocks"] if row else 0),
         cold_bytes=cold,
-        free_bytes=shutil.disk_usage(store.path.parent).free,
+        free_bytes=store.free_bytes(),
     )
 
 
@@ -245,7 +245,7 @@ def _by_room(store: Store, limits: Limits, now: datetime) -> int:
 def _oldest_end(store: Store, table: str, now: datetime) -> datetime | None:
     """Return the end of a table's oldest day, or of its oldest hour when only today is left.
 
-    None: it is empty, or only the last hour is left of it.
+    Rows dated ahead go like old ones. None: it is empty, or only the last hour is left of it.
     """
     with store.read() as reader:
         oldest: datetime | None = reader.value(
@@ -255,10 +255,10 @@ def _oldest_end(store: Store, table: str, now: datetime) -> datetime | None:
         )
     if oldest is None:
         return None
-    if oldest.date() < now.date():
+    if oldest.date() < now.date() or oldest > now + A_DAY:
         return datetime.combine(oldest.date() + timedelta(days=1), time.min)
     hour_end = oldest.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
-    return hour_end if hour_end <= now else None
+    return hour_end if hour_end <= now or oldest > now else None
 
 
 def _drop(
