@@ -33,6 +33,7 @@ from guardian.respond import protect
 from guardian.store import ingest, retention
 from guardian.store import sensors as sensor_store
 from guardian.store.ingest import utc_now
+from guardian.triage import reading
 from guardian.web import auth
 from guardian.web.app import create_app
 
@@ -60,6 +61,7 @@ RESPOND_EVERY_S = 1.0
 NIGHTLY_EVERY_S = 20.0
 HEARTBEAT_EVERY_S = 10.0
 SENSOR_EVERY_S = 2.0
+QUESTIONS_EVERY_S = 0.5
 MODELS_EVERY_S = 30.0
 """How often each machine with a model is looked at."""
 
@@ -149,6 +151,7 @@ class Daemon:
             self._kept("respond", self._respond),
             self._kept("explain", self._explain),
             self._kept("models", self._watch_models),
+            self._kept("questions", self._read_questions),
             self._kept("nightly", self._nightly),
             self._kept("blocklists", self._lists),
             self._kept("heartbeat", self._heartbeat),
@@ -231,6 +234,10 @@ class Daemon:
     async def _explain(self) -> None:
         await triage.explain_pending(self._store, self._config.triage, pool=self._models)
         await asyncio.sleep(JUDGE_EVERY_S)
+
+    async def _read_questions(self) -> None:
+        if not await reading.read_pending(self._store, self._config.triage, self._models):
+            await asyncio.sleep(QUESTIONS_EVERY_S if self._models.members else JUDGE_IDLE_S)
 
     async def _watch_models(self) -> None:
         await triage.watch(self._store, self._config.triage, self._models)

@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from guardian import respond, triage
-from guardian.app import calls_backup, calls_devices, calls_lists, calls_packets, calls_privacy
+from guardian.app import (
+    calls_backup,
+    calls_devices,
+    calls_lists,
+    calls_packets,
+    calls_privacy,
+    calls_quality,
+    calls_triage,
+)
 from guardian.detect import indicators
 from guardian.errors import InputError, UsageError
 from guardian.model.response import Verb
@@ -32,7 +40,7 @@ from guardian.store import (
     suppressions,
 )
 from guardian.store.ingest import utc_now
-from guardian.triage import ask, export, feedback
+from guardian.triage import export, feedback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -152,22 +160,6 @@ def _load_indicators(service: Service, *, path: str, list_name: str) -> Any:
     return {"indicators": loaded.indicators, "refused": loaded.refused}
 
 
-def _ask(service: Service, *, question: str = "") -> Any:
-    if not question.strip():
-        return {"menu": ask.menu()}
-    with service.store.read() as reader:
-        meant = ask.understand(reader, question)
-        answer = ask.ask(reader, **meant)
-    return {
-        "question": answer.question,
-        "parameters": dict(answer.parameters),
-        "text": answer.text,
-        "columns": list(answer.columns),
-        "rows": [dict(row) for row in answer.rows],
-        "total": answer.total,
-    }
-
-
 def _feedback(service: Service, *, incident: int, answer: str, reason: str = "") -> Any:
     number = feedback.give(service.store, incident, answer, actor="keeper", reason=reason)
     triage.run(service.store, service.config.triage)
@@ -234,7 +226,9 @@ _CALLS: dict[str, Callable[..., Any]] = {
     "lists_house": calls_lists.lists_house,
     "rename": _rename,
     "load_indicators": _load_indicators,
-    "ask": _ask,
+    "ask": calls_triage.answer,
+    "overflow_list": calls_triage.overflow_list,
+    "overflow_show": calls_triage.overflow_show,
     "opt_out": calls_privacy.opt_out,
     "feedback": _feedback,
     "export_training": _export_training,

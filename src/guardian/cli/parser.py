@@ -147,6 +147,12 @@ def _talking(commands: Any) -> None:
     feedback.add_argument("incident", type=int)
     feedback.add_argument("answer", choices=("right", "wrong", "expected"))
     feedback.add_argument("--reason", default="")
+    sent = commands.add_parser("overflow", help="what left the house").add_subparsers(
+        metavar="WHAT", required=True
+    )
+    _command(sent, "list", "overflow:listing", "requests to a model elsewhere", form=True)
+    show = _command(sent, "show", "overflow:show", "one of them, byte for byte", form=True)
+    show.add_argument("number", type=int, metavar="ID")
     export = commands.add_parser("export", help="take out what was learnt").add_subparsers(
         metavar="WHAT", required=True
     )

@@ -119,6 +119,8 @@ def ask(options: argparse.Namespace) -> int:
         emit(options, answer["menu"], ("name", "title", "takes"))
     else:
         say(answer["text"])
+        if answer["understood_by"] != "words":
+            say(f"Read by {answer['understood_by']} as: {answer['question']}")
         emit(options, answer["rows"], answer["columns"], empty="No rows.")
     return 0
 

@@ -15,6 +15,7 @@ from guardian.errors import InputError
 from guardian.model import words
 from guardian.store import incidents as stored
 from guardian.store.ingest import utc_now
+from guardian.triage.slots import write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,13 +31,18 @@ LONGEST_DAYS = 31
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """One question of the menu. ``takes`` names its parameters: ``device`` and ``hours``."""
+    """One question of the menu. ``takes`` names its parameters: ``device`` and ``hours``.
+
+    ``sentence`` and ``most`` are written with slots: ``{device}``, ``{total}``, ``{hours}``
+    and the columns of the first row.
+    """
 
     name: str
     title: str
     takes: tuple[str, ...]
     sql: str
     sentence: str
+    most: str
     keywords: frozenset[str]
 
 
@@ -56,9 +62,10 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+# An address may have had several holders, so each one once.
 _OF_DEVICE = (
-    "JOIN (SELECT ip FROM v_device_address WHERE $device IS NULL OR device_id = $device) AS h "
-    "ON h.ip = w.src_ip"
+    "JOIN (SELECT DISTINCT ip FROM v_device_address "
+    "WHERE $device IS NULL OR device_id = $device) AS h ON h.ip = w.src_ip"
 )
 
 MENU: tuple[Question, ...] = (
@@ -75,6 +82,7 @@ MENU: tuple[Question, ...] = (
         "WHERE w.ts >= $since AND w.ts < $until GROUP BY w.dest_ip "
         "ORDER BY bytes_up DESC, destination",
         sentence="{device} went to {total} destinations in the last {hours} hours.",
+        most="Most was sent to {destination}: {bytes_up}.",
         keywords=_words("where go went do did doing destination connect contact talk"),
     ),
     Question(
@@ -85,6 +93,7 @@ MENU: tuple[Question, ...] = (
         f"max(w.ts) AS last_seen FROM dns_log AS w {_OF_DEVICE} "
         "WHERE w.ts >= $since AND w.ts < $until GROUP BY w.rrname ORDER BY queries DESC, name",
         sentence="{device} asked for {total} names in the last {hours} hours.",
+        most="Most often for {name}: {queries}.",
         keywords=_words("name names dns lookup look-ups ask asked query queries site"),
     ),
     Question(
@@ -95,6 +104,7 @@ MENU: tuple[Question, ...] = (
         f"FROM dns_log AS w JOIN name_hit AS n ON n.name = w.rrname {_OF_DEVICE} "
         "WHERE w.ts >= $since AND w.ts < $until GROUP BY ALL ORDER BY contacts DESC, company",
         sentence="{total} services that listen or measure were asked for in {hours} hours.",
+        most="Most often {company}: {contacts}.",
         keywords=_words("listen listened privacy track tracker spy company companies"),
     ),
     Question(
@@ -106,6 +116,7 @@ MENU: tuple[Question, ...] = (
         "AND ($device IS NULL OR list_contains(i.devices, $device)) "
         "ORDER BY i.last_seen DESC, i.id",
         sentence="There were {total} incidents in the last {hours} hours.",
+        most="The last one: {title}.",
         keywords=_words("happen happened incident incidents alert problem wrong news"),
     ),
     Question(
@@ -118,6 +129,7 @@ MENU: tuple[Question, ...] = (
         "AND w.ts < h.valid_to JOIN device AS d ON d.device_id = h.device_id "
         "WHERE w.ts >= $since AND w.ts < $until GROUP BY d.name ORDER BY bytes_up DESC, device",
         sentence="{total} devices sent something in the last {hours} hours.",
+        most="The most: {device}, {bytes_up}.",
         keywords=_words("most much upload sent send traffic bandwidth volume data"),
     ),
     Question(
@@ -128,6 +140,7 @@ MENU: tuple[Question, ...] = (
         "WHERE first_seen >= $since AND first_seen < $until AND merged_into IS NULL "
         "ORDER BY first_seen DESC, device",
         sentence="{total} devices were seen for the first time in the last {hours} hours.",
+        most="The last one: {device}.",
         keywords=_words("new first unknown joined appeared device devices"),
     ),
 )
@@ -172,11 +185,35 @@ def ask(
     return Answer(
         question=question.name,
         parameters={"device": device_id, "hours": hours},
-        text=question.sentence.format(device=called, total=total, hours=f"{hours:g}"),
+        text=_told(question, found, called=called, total=total, hours=hours),
         columns=tuple(found[0]) if found else (),
         rows=tuple({key: _plain(value) for key, value in row.items()} for row in found),
         total=total,
     )
+
+
+def _told(
+    question: Question,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    called: str,
+    total: int,
+    hours: float,
+) -> str:
+    """Return the answer in words: only what the rows hold, each value with its unit."""
+    text = question.sentence.format(device=called, total=f"{total:,}", hours=f"{hours:g}")
+    if not rows:
+        return text
+    first = {
+        name: words.clean(str(write(name, value)), 80)
+        for name, value in rows[0].items()
+        if value is not None and not isinstance(value, datetime)
+    }
+    try:
+        return f"{text} {question.most.format_map(first)}"
+    except KeyError:
+        # A value of the row is not known; the rows under it say the rest.
+        return text
 
 
 def understand(reader: Reader, text: str) -> dict[str, Any]:

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 from guardian.model import words
 from guardian.store import explanations, incidents, model_endpoints
 from guardian.store.ingest import utc_now
-from guardian.triage import prompt
+from guardian.triage import job as jobs
+from guardian.triage import overflow, prompt
 from guardian.triage.budget import Budget
 from guardian.triage.check import Checked, check
+from guardian.triage.job import Case
 from guardian.triage.llm.base import Ask, ModelTruncatedError
 from guardian.triage.pool import Pool
 from guardian.triage.stories import Told
@@ -54,9 +56,9 @@ async def explain_pending(
         StoreError: the store cannot be read or written.
         ConfigError: an endpoint of an unknown kind, or a zone that does not exist.
     """
-    if not settings.endpoints and pool is None:
-        return 0
     mine = pool if pool is not None else Pool(settings.endpoints)
+    if not mine.members and not settings.overflow.on:
+        return 0
     work = _Work(store, settings, mine, Budget(store, settings), words.zone(settings.timezone))
     try:
         await asyncio.to_thread(_enqueue, store, now or utc_now())
@@ -74,17 +76,6 @@ def _enqueue(store: Store, now: datetime) -> None:
         explanations.enqueue(tx, now=now)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Case:
-    """One job with what it is about."""
-
-    job: explanations.Job
-    incident: Incident
-    asked: Ask
-    request: str
-    fallback: Told
-
-
 @dataclass(frozen=True, slots=True)
 class _Work:
     """One round of explaining. What waits for the store does so in a thread."""
@@ -100,7 +91,7 @@ class _Work:
         written = 0
         for _ in range(limit):
             moment = now or utc_now()
-            if not self.pool.members or not await asyncio.to_thread(self.budget.left, moment):
+            if not await asyncio.to_thread(self.budget.left, moment):
                 break
             self.budget.under_way += 1
             try:
@@ -131,27 +122,31 @@ class _Work:
             checked = Checked(told=None, kept=0, dropped=())
             if tried.reply is not None:
                 checked = check(tried.reply.text, case.incident, case.fallback, self.zone)
-            await asyncio.to_thread(_record, self.store, tried, checked, now)
+            await asyncio.to_thread(jobs.record, self.store, _call(tried, checked), now)
             detail = "; ".join(checked.dropped) or str(tried.error or "")
             if tried.reply is not None and checked.told is not None:
                 model = self._provenance(tried, tried.reply, case, local)
                 await asyncio.to_thread(
-                    _write, self.store, case, checked.told, model, now, tried.reply.text
+                    jobs.write, self.store, case, checked.told, model, now, reply=tried.reply.text
                 )
                 return 1
             if tried.reply is not None or isinstance(tried.error, ModelTruncatedError):
                 # It would write the same again: temperature 0 and one seed.
-                await asyncio.to_thread(_end, self.store, job, "failed", detail, now)
+                await asyncio.to_thread(jobs.end, self.store, job, "failed", detail, now)
                 return 0
             outcomes.append(tried.outcome)
+        if set(outcomes) <= _NOBODY:
+            sent = await overflow.ask(self.store, self.settings, case, self.zone, now)
+            if sent is not None:
+                return sent
         await asyncio.to_thread(_put_back, self.store, job, outcomes, detail, now)
         return 0
 
-    def _case(self, job: explanations.Job, now: datetime) -> _Case | None:
+    def _case(self, job: explanations.Job, now: datetime) -> Case | None:
         with self.store.read() as reader:
             incident = incidents.incident(reader, job.incident_id)
         if incident is None or incident.packet_hash != job.packet_hash:
-            _end(self.store, job, "done", "it has changed since", now)
+            jobs.end(self.store, job, "done", "it has changed since", now)
             return None
         asked = _ask(incident, self.settings)
         fallback = Told(
@@ -162,9 +157,9 @@ class _Work:
             claims=incident.claims,
         )
         request = prompt.fingerprint(asked.messages, asked.schema)
-        return _Case(job=job, incident=incident, asked=asked, request=request, fallback=fallback)
+        return Case(job=job, incident=incident, asked=asked, request=request, fallback=fallback)
 
-    def _told_before(self, case: _Case, now: datetime) -> bool:
+    def _told_before(self, case: Case, now: datetime) -> bool:
         """Use an answer to exactly this request, its slots filled anew and checked again.
 
         The model that gave it must still be the one that its endpoint has.
@@ -180,12 +175,12 @@ class _Work:
             told = check(reply, case.incident, case.fallback, self.zone).told
             if told is not None:
                 origin = {**model, "packet": case.incident.packet_hash}
-                _write(self.store, case, told, origin, now, None)
+                jobs.write(self.store, case, told, origin, now)
                 return True
         return False
 
     def _provenance(
-        self, tried: Tried, reply: Reply, case: _Case, local: datetime
+        self, tried: Tried, reply: Reply, case: Case, local: datetime
     ) -> dict[str, Any]:
         endpoint = tried.member.endpoint
         return {
@@ -216,11 +211,6 @@ def _ask(incident: Incident, settings: Settings) -> Ask:
     )
 
 
-def _end(store: Store, job: explanations.Job, state: str, detail: str, now: datetime) -> None:
-    with store.transaction() as tx:
-        explanations.finish(tx, job, state, now=now, detail=detail)
-
-
 def _put_back(
     store: Store, job: explanations.Job, outcomes: list[str], detail: str, now: datetime
 ) -> None:
@@ -232,9 +222,9 @@ def _put_back(
             explanations.retry(tx, job, after_s=pause, now=now, detail=detail)
 
 
-def _record(store: Store, tried: Tried, checked: Checked, now: datetime) -> None:
+def _call(tried: Tried, checked: Checked) -> explanations.Call:
     reply = tried.reply
-    call = explanations.Call(
+    return explanations.Call(
         endpoint=tried.member.name,
         model=tried.member.endpoint.model or tried.member.endpoint.kind,
         role=tried.member.endpoint.role,
@@ -246,28 +236,3 @@ def _record(store: Store, tried: Tried, checked: Checked, now: datetime) -> None
         claims_dropped=len(checked.dropped),
         detail="; ".join(checked.dropped) or str(tried.error or ""),
     )
-    with store.transaction() as tx:
-        explanations.record(tx, call, now=now)
-
-
-def _write(
-    store: Store, case: _Case, told: Told, model: dict[str, Any], now: datetime, reply: str | None
-) -> None:
-    """Show a model's words; ``reply`` is kept for the same request, if it is new."""
-    with store.transaction() as tx:
-        if reply is not None:
-            explanations.keep(tx, reply, model, now=now)
-        explanations.show(
-            tx,
-            case.incident.id,
-            case.incident.packet_hash,
-            title=told.title,
-            summary=told.summary,
-            explanation=told.explanation,
-            expert=told.expert,
-            claims=told.claims,
-            model=model,
-            now=now,
-        )
-        detail = "" if reply is not None else "asked before"
-        explanations.finish(tx, case.job, "done", now=now, detail=detail)

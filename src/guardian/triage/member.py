@@ -130,10 +130,7 @@ class Tried:
     @property
     def outcome(self) -> str:
         """The outcome in the word that is kept of it."""
-        for kind, word in _OUTCOMES:
-            if isinstance(self.error, kind):
-                return word
-        return "ok" if self.error is None else "error"
+        return outcome_of(self.error)
 
 
 _OUTCOMES: tuple[tuple[type[TriageError], str], ...] = (
@@ -143,6 +140,12 @@ _OUTCOMES: tuple[tuple[type[TriageError], str], ...] = (
     (ModelTruncatedError, "truncated"),
     (ModelRefusedError, "refused"),
 )
+
+
+def outcome_of(error: TriageError | None) -> str:
+    """Return the word that is kept of how a question ended."""
+    found = next((word for kind, word in _OUTCOMES if isinstance(error, kind)), "error")
+    return "ok" if error is None else found
 
 
 def is_quiet(hours: str, now: datetime) -> bool:

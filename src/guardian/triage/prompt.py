@@ -28,7 +28,7 @@ MAX_SENTENCE = 220
 """Longest sentence of a model, in characters, before its slots are filled."""
 
 # Device kinds are words of our own; anything else that stands there is a stranger's.
-_KINDS = frozenset(
+KINDS = frozenset(
     {"laptop", "phone", "tablet", "tv", "camera", "speaker", "printer", "console", "desktop",
      "router", "server", "nas", "hub", "watch", "doorbell", "several", "house", "outside"}
 )  # fmt: skip
@@ -64,7 +64,7 @@ _MEANINGS: dict[str, str] = {
     "what.events": "how often it was seen, such as so many times",
 }
 
-_HIDDEN = frozenset({"unknown", "before"})
+HIDDEN = frozenset({"unknown", "before"})
 
 SYSTEM = """You explain one incident on a home network to a family, in calm, plain English.
 The verdict was made by rules and is final: you only find words for it.
@@ -81,7 +81,7 @@ def slots(facts: Sequence[Fact]) -> dict[str, str]:
     short = {f"{kind}.{name}": slot for slot, (kind, name) in SHORT.items()}
     found: dict[str, str] = {}
     for fact in facts:
-        if fact.kind in _HIDDEN:
+        if fact.kind in HIDDEN:
             continue
         for name in fact.values:
             meaning = _meaning(fact.kind, name)
@@ -109,7 +109,7 @@ def messages(incident: Incident) -> list[dict[str, str]]:
             "slots": {f"{{{slot}}}": meaning for slot, meaning in slots([fact]).items()},
         }
         for fact in incident.facts
-        if fact.kind not in _HIDDEN
+        if fact.kind not in HIDDEN
     ]
     asked = {
         "verdict": incident.verdict.value,
@@ -146,7 +146,7 @@ _ABOUT = {
 
 def _kind(facts: Sequence[Fact]) -> str:
     kind = next((str(f.values.get("kind", "")) for f in facts if f.kind == "who"), "")
-    return kind if kind in _KINDS else "unknown"
+    return kind if kind in KINDS else "unknown"
 
 
 def schema(incident: Incident) -> dict[str, Any]:
@@ -158,7 +158,7 @@ def schema(incident: Incident) -> dict[str, Any]:
         "pattern": f"^([A-Za-z ,;.'()-]|\\{{({choice})(\\|every)?\\}})+$",
         "maxLength": MAX_SENTENCE,
     }
-    ids = [fact.id for fact in incident.facts if fact.kind not in _HIDDEN]
+    ids = [fact.id for fact in incident.facts if fact.kind not in HIDDEN]
     claim = {
         "type": "object",
         "properties": {
@@ -186,7 +186,7 @@ def schema(incident: Incident) -> dict[str, Any]:
 @functools.cache
 def version() -> str:
     """Return the fingerprint of everything fixed in a request: one changed character changes it."""
-    fixed = json.dumps([SYSTEM, _MEANINGS, _ABOUT, sorted(_KINDS), MAX_CLAIMS, MAX_SENTENCE])
+    fixed = json.dumps([SYSTEM, _MEANINGS, _ABOUT, sorted(KINDS), MAX_CLAIMS, MAX_SENTENCE])
     return hashlib.sha256(fixed.encode()).hexdigest()[:12]
 
 

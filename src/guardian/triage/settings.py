@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path  # noqa: TC003 - the configuration reads the types
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,36 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Overflow:
+    """A model outside the house, for named incidents when no model at home answers.
+
+    It is off unless ``enabled`` is true and an address, a model, classes and a budget are
+    given. What leaves is redacted, and kept byte for byte: ``guardian overflow list``.
+    """
+
+    enabled: bool = False
+    """Whether anything may leave at all."""
+    url: str = ""
+    """Base address of a server with OpenAI's chat interface; ``https`` outside the house."""
+    model: str = ""
+    """The model's name there."""
+    key_file: Path | None = None
+    """A file that holds the key of that server, readable by Guardian alone."""
+    classes: tuple[str, ...] = ()
+    """Leading classes of the incidents that may be asked about, such as ``c2_beacon``."""
+    calls_per_month: int = 0
+    """Most requests in one calendar month."""
+    deadline_s: float = 60.0
+    """Longest wait for an answer."""
+
+    @property
+    def on(self) -> bool:
+        """Whether all that is needed was said."""
+        said = self.url and self.model and self.classes and self.calls_per_month > 0
+        return self.enabled and bool(said)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Thresholds of grouping and limits of explaining."""
 
@@ -58,6 +89,8 @@ class Settings:
 
     endpoints: tuple[Endpoint, ...] = ()
     """Language models at home that may word explanations; none means templates."""
+    overflow: Overflow = field(default_factory=Overflow)
+    """A model outside the house; off."""
     deadline_s: float = 60.0
     """Longest wait for the answer of one endpoint, everything included."""
     num_ctx: int = 4096
@@ -66,6 +99,8 @@ class Settings:
     """Longest answer of a model, in tokens."""
     keep_alive: str = "10m"
     """How long an Ollama server keeps the model loaded after an answer."""
+    ask_deadline_s: float = 20.0
+    """Longest wait for a model that reads a question; then its words alone decide."""
     calls_per_hour: int = 60
     """Most model calls in one hour."""
     calls_per_night: int = 200

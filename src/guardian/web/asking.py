@@ -14,9 +14,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from guardian.errors import InputError
 from guardian.model import words
-from guardian.store import pages
-from guardian.triage import ask as questions
-from guardian.triage import feedback
+from guardian.store import model_endpoints, overflow, pages, questions
+from guardian.store.ingest import utc_now
+from guardian.triage import ask as menu
+from guardian.triage import feedback, reading
 
 if TYPE_CHECKING:
     from guardian.web.site import Site
@@ -32,38 +33,44 @@ def router(site: Site) -> APIRouter:
 
     @routes.get("/ask")
     def ask(q: Text = "", question: Text = "", device: Text = "", hours: float = HOURS) -> Response:
-        answer: questions.Answer | None = None
-        wrong = ""
+        said = words.clean(q, reading.LONGEST)
+        wanted: dict[str, Any] | None = None
+        if question:
+            wanted = {"name": question, "device": device or None, "hours": hours}
+        asked = _asked(site, said) if said and not question else None
+        shown = _answer(site, said, wanted, asked)
         with site.store.read() as reader:
-            until = pages.window(reader, site.now()).until
             devices = pages.devices(reader, limit=200)
-            try:
-                wanted: dict[str, Any] = {}
-                if question:
-                    wanted = {"name": question, "device": device or None, "hours": hours}
-                elif q:
-                    wanted = questions.understand(reader, q)
-                if wanted:
-                    answer = questions.ask(reader, **wanted, now=until)
-            except InputError as error:
-                wrong = words.clean(str(error), 300)
         return site.page(
             "ask.html",
             title="Ask",
             tab="ask",
-            q=q,
-            question=answer.question if answer else question,
-            device=(answer.parameters["device"] or "") if answer else device,
-            hours=answer.parameters["hours"] if answer else hours,
-            menu=questions.menu(),
+            question=shown["chosen"] or question,
+            device=shown["device"] or device,
+            hours=shown["hours"] or hours,
             devices=devices,
-            answer=answer,
-            rows=[
-                {name: _shown(site, value) for name, value in row.items()}
-                for row in (answer.rows if answer else ())
-            ],
-            wrong=wrong,
+            **{
+                name: shown[name]
+                for name in ("q", "menu", "answer", "rows", "wrong", "asked", "by")
+            },
         )
+
+    @routes.get("/ask/{number}/answer")
+    def answer(number: int) -> Response:
+        """The answer alone, for an open page that waits for a model."""
+        asked = _question(site, number)
+        if asked is None:
+            raise HTTPException(404, "no such question")
+        return site.part("_answer.html", **_answer(site, asked["text"], None, asked))
+
+    @routes.get("/sent/{number}")
+    def sent(number: int) -> Response:
+        """What left the house, byte for byte."""
+        with site.store.read() as reader:
+            found = overflow.one(reader, number)
+        if found is None:
+            raise HTTPException(404, "nothing was sent under this number")
+        return site.page("sent.html", title="What left the house", tab="incidents", it=found)
 
     @routes.post("/incidents/{incident_id}/say")
     def say(
@@ -84,6 +91,55 @@ def router(site: Site) -> APIRouter:
         return RedirectResponse(f"/incidents/{incident_id}#said", status_code=303)
 
     return routes
+
+
+def _question(site: Site, number: int) -> dict[str, Any] | None:
+    with site.store.read() as reader:
+        return questions.one(reader, number, now=utc_now())
+
+
+def _asked(site: Site, text: str) -> dict[str, Any] | None:
+    """Give a question to a model, if one is there to read it; nobody waits for that here."""
+    now = utc_now()
+    with site.store.read() as reader:
+        if not model_endpoints.able(reader, now=now):
+            return None
+    number = questions.add(site.store, text, now=now)
+    return None if number is None else _question(site, number)
+
+
+def _answer(
+    site: Site, text: str, wanted: dict[str, Any] | None, asked: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Return what an answer shows: by a model's reading if there is one, else by the words."""
+    found: menu.Answer | None = None
+    wrong = by = ""
+    if wanted is None and asked is not None and asked["state"] == "done":
+        wanted, by = asked["meant"], str(asked["understood_by"])
+    with site.store.read() as reader:
+        until = pages.window(reader, site.now()).until
+        try:
+            if wanted is None and text:
+                wanted = menu.understand(reader, text)
+            if wanted is not None:
+                found = menu.ask(reader, **wanted, now=until)
+        except InputError as error:
+            wrong = words.clean(str(error), 300)
+    return {
+        "q": text,
+        "menu": menu.menu(),
+        "answer": found,
+        "rows": [
+            {name: _shown(site, value) for name, value in row.items()}
+            for row in (found.rows if found else ())
+        ],
+        "wrong": wrong,
+        "asked": asked,
+        "by": by,
+        "chosen": found.question if found else "",
+        "device": (found.parameters["device"] or "") if found else "",
+        "hours": found.parameters["hours"] if found else None,
+    }
 
 
 def _shown(site: Site, value: Any) -> Any:
