@@ -55,7 +55,9 @@ def frames(path: Path, wanted: Wanted) -> Iterator[Frame]:
     """
     with compressed.open_plain(path) as stream:
         window = _Window(stream)
-        window.need(24)
+        if not window.need(24):
+            msg = "it ends within its header"
+            raise DamagedError(msg)
         magic = bytes(window.data[:4])
         if magic in _PCAP:
             yield from _pcap(window, *_PCAP[magic], wanted)

@@ -137,7 +137,7 @@ def _setting(settings: dict[str, str], line: bytes) -> None:
     if text.startswith("#separator "):
         settings["separator"] = _unescape(text.split(" ", 1)[1].strip())
         return
-    key, _, value = text[1:].partition(settings.get("separator", "\t"))
+    key, _, value = text[1:].partition(settings.get("separator") or "\t")
     settings.setdefault(key, value)
 
 
@@ -148,7 +148,7 @@ def _unescape(text: str) -> str:
 def _log(file: Path, identity: str, settings: dict[str, str], first: bytes) -> Log:
     if first.lstrip().startswith(b"{"):
         return Log(file=file, identity=identity, path=_json_path(file, first))
-    separator = settings.get("separator", "\t")
+    separator = settings.get("separator") or "\t"
     fields = settings["fields"].split(separator) if settings.get("fields") else []
     if not fields:
         msg = "it has no #fields header and no JSON objects"
