@@ -92,6 +92,12 @@ def _rows(table: str, spec: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def filled(rows: dict[str, list[dict[str, Any]]]) -> Store:
     """Return a store in memory that holds the rows of a case."""
     store = Store.memory()
+    fill(store, rows)
+    return store
+
+
+def fill(store: Store, rows: dict[str, list[dict[str, Any]]]) -> None:
+    """Put the rows of a case into a store."""
     source = ingest.register(store, SourceInfo(name="case", kind="case", path="case"))
     tables = {
         table: _table([row for spec in specs for row in _rows(table, spec)])
@@ -109,4 +115,3 @@ def filled(rows: dict[str, list[dict[str, Any]]]) -> Store:
                 "INSERT INTO indicator VALUES (?, ?, ?, NULL, ?)",
                 [each["kind"], each["value"], each.get("list", "test"), START],
             )
-    return store

@@ -9,19 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardian import detect
-from guardian.detect import indicators, names
+from guardian.detect import engine, indicators, names
 from guardian.detect.addresses import scope
 from guardian.detect.lint import lint
 from guardian.detect.rules import load_rules
 from guardian.detect.wordlike import randomness
 from guardian.store import findings
 
-from .cases import filled
+from .cases import fill, filled
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from guardian.store import Store
+    from guardian.detect.base import Window
+    from guardian.model.finding import Finding
+    from guardian.store import Reader, Store
 
 HEAD = """-- id: 7d0b3f2e-1f0a-4c39-9a52-0d2f4b8c1e01
 -- title: t
@@ -53,6 +55,26 @@ def test_no_new_rows_is_no_work() -> None:
     assert detect.run(store, detect.Settings()).findings > 0
     assert detect.run(store, detect.Settings()).findings == 0
     store.close()
+
+
+def test_detectors_keep_to_their_memory_and_give_it_back(store: Store) -> None:
+    with store.read() as reader:
+        before = reader.value("SELECT current_setting('memory_limit')")
+    seen: list[str] = []
+
+    class Looks:
+        name, reads, window_s = "test.looks", ("flow",), 0
+
+        def find(self, reader: Reader, window: Window, settings: detect.Settings) -> list[Finding]:
+            del window, settings
+            seen.append(str(reader.value("SELECT current_setting('memory_limit')")))
+            return []
+
+    fill(store, _scan(12))
+    engine.run(store, detect.Settings(memory_mb=300), more=(Looks(),))
+    with store.read() as reader:
+        assert reader.value("SELECT current_setting('memory_limit')") == before
+    assert seen == ["300.0 MiB"]
 
 
 def test_a_threshold_in_the_configuration_wins() -> None:
@@ -104,6 +126,27 @@ def test_the_linter_asks_for_proof(tmp_path: Path) -> None:
     assert any("empty, near_miss" in str(error) for error in lint(rules, cases))
     (cases / "a.yaml").write_text("cases: [{kind: hit}, {kind: near_miss}, {kind: empty}]")
     assert not [error for error in lint(rules, cases) if "a." in str(error)]
+
+
+def test_the_linter_refuses_a_threshold_without_a_name(tmp_path: Path) -> None:
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    (rules / "a.sql").write_text(
+        HEAD
+        + "SELECT 1 WHERE 12 < y AND y < 13.5 AND x > 1 AND status = 404 AND note <> '> 99' -- < 77"
+    )
+    errors = [str(error) for error in lint(rules, tmp_path) if "a.sql" in str(error)]
+    assert any("against 13.5" in error for error in errors)
+    assert any("against 12;" in error for error in errors)
+    assert not any(number in error for error in errors for number in ("404", "99", "77"))
+
+
+def test_the_linter_asks_for_unit_and_reason(tmp_path: Path) -> None:
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    head = HEAD + '-- parameters:\n--   most: {default: 3, unit: "", reason: because}\n'
+    (rules / "a.sql").write_text(head + "SELECT $most")
+    assert any("no unit, or no reason" in str(error) for error in lint(rules, tmp_path))
 
 
 def test_a_new_list_is_matched_with_what_was_seen_before(tmp_path: Path) -> None:

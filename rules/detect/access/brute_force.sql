@@ -11,6 +11,8 @@
 -- reads: [flow]
 -- window_s: 3600
 -- parameters:
+--   min_packets: {default: 3, unit: packets, reason: "each way: both sides said something beyond the handshake"}
+--   many: {default: 100, unit: sessions, reason: "in one span: no person and no job types so fast"}
 --   min_sessions: {default: 10, unit: sessions, reason: "a person who mistypes tries three to six times"}
 --   span_s: {default: 600, unit: s, reason: "guessing is quick; a job that fails repeats every few minutes"}
 --   max_session_s: {default: 90, unit: s, reason: "a refused login ends within seconds to a server's grace time"}
@@ -24,7 +26,7 @@ WITH session AS (
     FROM v_flow
     WHERE ts BETWEEN $since AND $until AND proto = 'TCP' AND direction <> 'local' AND opened AND NOT failed
       -- Both sides said something beyond the handshake.
-      AND pkts_toserver >= 3 AND pkts_toclient >= 3
+      AND pkts_toserver >= $min_packets AND pkts_toclient >= $min_packets
       AND (list_contains($protocols, app_proto)
            OR (list_contains($ports, dest_port) AND coalesce(app_proto, 'failed') IN ('failed', 'unknown', '-')))
       AND epoch(coalesce(end_ts, ts) - ts) <= $max_session_s
@@ -39,7 +41,7 @@ spans AS (
 )
 SELECT 'brute_force>' || dest_ip || ':' || dest_port AS key, src_ip, [dest_ip] AS peers,
        min(first_seen) AS first_seen, max(last_seen) AS last_seen, sum(n)::BIGINT AS count,
-       CASE WHEN max(n) >= 100 THEN 'high' ELSE 'medium' END AS level,
+       CASE WHEN max(n) >= $many THEN 'high' ELSE 'medium' END AS level,
        'Password guessing: ' || max(n) || ' logins tried at port ' || dest_port AS title,
        {target: dest_ip, dest_port: dest_port, app_proto: max(app_proto), sessions: sum(n)::BIGINT,
         most_in_span: max(n), span_s: $span_s, median_session_s: round(max(session_s), 2),

@@ -10,6 +10,7 @@
 -- reads: [flow]
 -- window_s: 3600
 -- parameters:
+--   min_packets: {default: 3, unit: packets, reason: "from the server: it said something beyond the handshake"}
 --   min_hosts: {default: 8, unit: hosts, reason: "different outside hosts in the span that answered; people log in at two or three, which have names"}
 --   max_named_share: {default: 0.25, unit: share, reason: "whoever administers servers knows them by name"}
 --   max_session_s: {default: 120, unit: s, reason: "median; a refused or scripted login is over soon"}
@@ -19,7 +20,7 @@ WITH session AS (
     SELECT src_ip, dest_ip, dest_port, time_bucket(to_seconds($span_s::BIGINT), ts) AS span, count(*) AS n, min(ts) AS first_seen,
            max(coalesce(end_ts, ts)) AS last_seen, median(epoch(coalesce(end_ts, ts) - ts)) AS session_s, min(id) AS id
     FROM v_flow
-    WHERE ts BETWEEN $since AND $until AND proto = 'TCP' AND opened AND NOT failed AND pkts_toclient >= 3
+    WHERE ts BETWEEN $since AND $until AND proto = 'TCP' AND opened AND NOT failed AND pkts_toclient >= $min_packets
       AND direction IN ('outbound', 'external') AND list_contains($ports, dest_port)
     GROUP BY ALL
 ),

@@ -148,8 +148,8 @@ SELECT 'beacon>' || dest || ':' || dest_port AS key, src_ips[-1] AS src_ip,
                  OR (NOT named AND names_seen) THEN 'medium'
             -- Slow, few, and nothing odd about the destination: most likely a gadget and its maker.
             ELSE 'low' END AS level,
-       'Calls ' || dest || ' every ' || CASE WHEN interval_s < 90 THEN round(interval_s, 1) || ' s'
-            WHEN interval_s < 5400 THEN round(interval_s / 60, 1) || ' min'
+       'Calls ' || dest || ' every ' || CASE WHEN interval_s < $fast_s THEN round(interval_s, 1) || ' s'
+            WHEN interval_s < 2 * $long_s THEN round(interval_s / 60, 1) || ' min'
             ELSE round(interval_s / 3600, 1) || ' h' END AS title,
        {destination: dest, dest_port: dest_port, proto: proto, calls: calls,
         interval_s: round(interval_s, 2), jitter_share: round(dispersion, 3),

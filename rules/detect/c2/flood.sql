@@ -10,6 +10,7 @@
 -- reads: [flow]
 -- window_s: 300
 -- parameters:
+--   max_ports: {default: 20, unit: ports, reason: "many ports of one host are a scan, which has its own rules"}
 --   min_packets: {default: 5000, unit: packets, reason: "unanswered, to one address within the span; retries are three to six a minute"}
 --   min_flows: {default: 2000, unit: connections, reason: "unanswered, to one address within the span"}
 --   span_s: {default: 60, unit: s, reason: "floods are judged by their rate"}
@@ -32,5 +33,5 @@ SELECT 'flood>' || dest_ip AS key, src_ip, [dest_ip] AS peers, min(first_seen) A
        arg_max(evidence, flows) AS evidence
 FROM spans
 -- Many ports of one host are a scan, which has its own rules.
-WHERE ports <= 20
+WHERE ports <= $max_ports
 GROUP BY src_ip, dest_ip

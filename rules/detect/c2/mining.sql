@@ -10,15 +10,17 @@
 -- reads: [dns, dns_log, tls, flow]
 -- window_s: 86400
 -- parameters:
+--   max_rate: {default: 2000, unit: bytes per second, reason: "a job every some seconds and a share now and then; more is use of another kind"}
 --   pools: {default: [minexmr.com, supportxmr.com, nanopool.org, ethermine.org, f2pool.com, nicehash.com, 2miners.com, moneroocean.stream, hashvault.pro, minergate.com, xmrpool.eu, monerohash.com, dwarfpool.com, antpool.com, viabtc.com, poolin.com, slushpool.com, braiins.com, hiveon.net, flypool.org, unmineable.com, herominers.com, kryptex.network, zergpool.com, prohashing.com, c3pool.com, rx.unmineable.com, coinhive.com, coin-hive.com, crypto-loot.com, pool.gntl.co.uk, minerpool.pw], unit: names, reason: "public pools by the name that miners are given"}
 --   ports: {default: [3333, 4444, 5555, 7777, 14433, 14444, 45560, 45700], unit: ports, reason: "where pools listen by custom"}
 --   min_connection_s: {default: 300, unit: s, reason: "a miner keeps its connection to the pool"}
 WITH named AS (
     SELECT q.src_ip, i.registrable AS pool, q.ts, q.ref, NULL AS dest_ip, 'name' AS how
-    FROM v_dns_query q JOIN name_info i USING (name)
-    WHERE q.ts BETWEEN $since AND $until
-      AND (list_contains($pools, i.registrable) OR list_contains($pools, q.name)
-           OR regexp_matches(q.name, '(^|[.-])(stratum|xmr-pool|pool-xmr|xmrpool|minexmr|monero-?pool|ethpool)[0-9]?[.-]'))
+    FROM dns_question($since, $until) q JOIN (
+        -- Of all names ever asked, the few that are a pool's.
+        SELECT name, registrable FROM name_info
+        WHERE list_contains($pools, registrable) OR list_contains($pools, name)
+           OR regexp_matches(name, '(^|[.-])(stratum|xmr-pool|pool-xmr|xmrpool|minexmr|monero-?pool|ethpool)[0-9]?[.-]')) i USING (name)
     UNION ALL
     SELECT t.src_ip, i.registrable, t.ts, 'tls:' || t.id, t.dest_ip, 'name'
     FROM tls t JOIN name_info i ON i.name = lower(t.sni)
@@ -30,7 +32,7 @@ WITH named AS (
     WHERE ts BETWEEN $since AND $until AND direction IN ('outbound', 'external') AND proto = 'TCP' AND NOT failed
       AND list_contains($ports, dest_port) AND epoch(coalesce(end_ts, ts) - ts) >= $min_connection_s
       AND coalesce(app_proto, 'failed') IN ('failed', 'unknown', 'tls', '-')
-      AND bytes_toserver + bytes_toclient < 2000 * epoch(end_ts - ts)
+      AND bytes_toserver + bytes_toclient < $max_rate * epoch(end_ts - ts)
 )
 SELECT 'mining>' || pool AS key, src_ip, list_distinct([pool] || coalesce(min(dest_ip, 10), [])) AS peers,
        min(ts) AS first_seen, max(ts) AS last_seen, count(*) AS count,

@@ -70,7 +70,7 @@ SELECT 'slow_beacon>' || dest || ':' || dest_port AS key, src_ip, list_distinct(
             WHEN devices >= $max_devices OR (failed >= n AND named) THEN 'low'
             WHEN (NOT named AND names_seen) OR NOT list_contains($usual_ports, dest_port) THEN 'medium'
             ELSE 'low' END AS level,
-       'Calls ' || dest || ' every ' || CASE WHEN interval_s < 172800 THEN round(interval_s / 3600, 1) || ' h'
+       'Calls ' || dest || ' every ' || CASE WHEN interval_s < 2 * $min_span_s THEN round(interval_s / 3600, 1) || ' h'
             ELSE round(interval_s / 86400, 1) || ' days' END || ', for ' || round(span_s / 86400, 1) || ' days' AS title,
        {destination: dest, dest_port: dest_port, proto: proto, calls: beats, interval_s: round(interval_s),
         jitter_share: round(dispersion, 3), size_bytes: s[2], size_dispersion: round(size_dispersion, 3),

@@ -10,16 +10,18 @@
 -- reads: [raw_event, http, dns, dns_log, tls, flow]
 -- window_s: 1800
 -- parameters:
+--   min_mail_bytes: {default: 1500, unit: bytes, reason: "to the server: more than a greeting and a refusal"}
 --   within_s: {default: 900, unit: s, reason: "stealers look themselves up at their start and send their first report at once"}
 --   lookups: {default: [ip-api.com, ipinfo.io, api.ipify.org, ipify.org, checkip.dyndns.org, checkip.amazonaws.com, icanhazip.com, ifconfig.me, ifconfig.co, whatismyipaddress.com, myexternalip.com, freegeoip.app, reallyfreegeoip.org, ipwho.is, ipapi.co, wtfismyip.com, ident.me, ip.sb, api.myip.com, geoiptool.com, showip.net, ipecho.net], unit: names, reason: "services that tell a caller its own address"}
-WITH lookup AS (
-    SELECT src_ip, lower(hostname) AS name, ts, 'http:' || id AS ref FROM http WHERE ts BETWEEN $since AND $until
-    UNION ALL SELECT src_ip, lower(sni), ts, 'tls:' || id FROM tls WHERE ts BETWEEN $since AND $until
-    UNION ALL SELECT src_ip, name, ts, ref FROM v_dns_query WHERE ts BETWEEN $since AND $until
+WITH teller AS (
+    SELECT name FROM name_info WHERE list_contains($lookups, name) OR list_contains($lookups, registrable)
 ),
 asked AS (
-    SELECT l.src_ip, l.name, l.ts, l.ref FROM lookup l LEFT JOIN name_info i USING (name)
-    WHERE list_contains($lookups, l.name) OR list_contains($lookups, i.registrable)
+    SELECT src_ip, lower(hostname) AS name, ts, 'http:' || id AS ref FROM http
+    WHERE ts BETWEEN $since AND $until AND lower(hostname) IN (SELECT name FROM teller)
+    UNION ALL SELECT src_ip, lower(sni), ts, 'tls:' || id FROM tls
+    WHERE ts BETWEEN $since AND $until AND lower(sni) IN (SELECT name FROM teller)
+    UNION ALL SELECT src_ip, name, ts, ref FROM dns_question($since, $until) WHERE name IN (SELECT name FROM teller)
 ),
 sent AS (
     SELECT r.src_ip, r.dest_ip, r.ts, 'raw_event:' || r.id AS ref, 'ftp' AS way,
@@ -35,7 +37,7 @@ sent AS (
     -- Mail over TLS shows no more than its port.
     SELECT src_ip, dest_ip, ts, 'flow:' || id, 'mail', NULL
     FROM v_flow WHERE ts BETWEEN $since AND $until AND direction IN ('outbound', 'external') AND NOT failed
-      AND (app_proto = 'smtp' OR dest_port IN (25, 465, 587)) AND bytes_toserver > 1500
+      AND (app_proto = 'smtp' OR dest_port IN (25, 465, 587)) AND bytes_toserver > $min_mail_bytes
     UNION ALL
     SELECT src_ip, dest_ip, ts, 'tls:' || id, 'bot', sni FROM tls
     WHERE ts BETWEEN $since AND $until AND sni = 'api.telegram.org'

@@ -10,6 +10,7 @@
 -- reads: [dns, dns_log]
 -- window_s: 3600
 -- parameters:
+--   many_names: {default: 20, unit: names, reason: "so many are a program at work, not chance"}
 --   min_names: {default: 4, unit: names, reason: "different registered names; people mistype one or two, and their typos read like words"}
 --   min_randomness: {default: 0.45, unit: "0 to 1", reason: "chosen names lie below 0.25 in 99 of 100"}
 --   sure_randomness: {default: 0.85, unit: "0 to 1", reason: "together with the length below, one name is enough: nobody chooses or mistypes such a name"}
@@ -26,7 +27,7 @@ WITH missing AS (
 )
 SELECT 'dga' AS key, src_ip, min(registrable, 50).list_distinct() AS peers,
        min(ts) AS first_seen, max(ts) AS last_seen, count(*) AS count,
-       CASE WHEN count(DISTINCT registrable) >= 5 * $min_names THEN 'high'
+       CASE WHEN count(DISTINCT registrable) >= $many_names THEN 'high'
             WHEN count(DISTINCT registrable) >= $min_names
                  OR bool_or(randomness >= $sure_randomness AND regexp_matches(label, '^[a-z]+$') AND len(label) >= $sure_length) THEN 'medium'
             ELSE 'low' END AS level,

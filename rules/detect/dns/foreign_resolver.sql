@@ -14,8 +14,8 @@
 --   min_queries: {default: 3, unit: queries, reason: "one stray question may be a test of the connection"}
 WITH asked AS (
     SELECT q.src_ip, q.resolver, q.ts, q.ref, q.name, r.home AS resolver_home, r.inferred
-    FROM v_dns_query q JOIN address_info r ON r.ip = q.resolver
-    WHERE q.ts BETWEEN $since AND $until AND q.dest_port = 53 AND r.scope NOT IN ('multicast', 'broadcast')
+    FROM dns_question($since, $until) q JOIN address_info r ON r.ip = q.resolver
+    WHERE q.dest_port = 53 AND r.scope NOT IN ('multicast', 'broadcast')
 ),
 -- A host that others ask is a resolver itself; what it forwards is its task.
 own AS (

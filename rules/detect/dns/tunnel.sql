@@ -10,6 +10,11 @@
 -- reads: [dns, dns_log]
 -- window_s: 3600
 -- parameters:
+--   min_sub: {default: 4, unit: characters, reason: "before the registered name; shorter carries nothing"}
+--   min_txt_length: {default: 8, unit: characters, reason: "mean length of names asked for TXT; mail checks have short ones"}
+--   huge_label: {default: 50, unit: characters, reason: "one label; 63 is the most there is"}
+--   min_huge: {default: 3, unit: names, reason: "with such a label; one may be a key"}
+--   huge_entropy: {default: 3.5, unit: bits per character, reason: "so long and so random"}
 --   min_names: {default: 25, unit: names, reason: "different names below one registered name in the window, each asked once or twice"}
 --   min_length: {default: 24, unit: characters, reason: "mean length of what stands before the registered name; people's host names are short"}
 --   min_entropy: {default: 3.0, unit: bits per character, reason: "hexadecimal gives up to 4, base32 up to 5; words below 3"}
@@ -17,15 +22,25 @@
 --   min_txt_names: {default: 20, unit: names, reason: "TXT answers carry most data downwards; mail checks ask a few"}
 --   min_encoded_length: {default: 40, unit: characters, reason: "with characters that no host name has, as base64 does, one long name is enough"}
 --   explained: {default: [sophosxl.net, mcafee.com, e5.sk, eset.com, spamhaus.org, spamcop.net, surbl.org, uribl.com, barracudacentral.org, senderbase.org, sorbs.net, dnswl.org, trendmicro.com, avast.com, avg.com, kaspersky.com, kaspersky-labs.com, bitdefender.net, akadns.net, akamai.net, akamaiedge.net, cloudfront.net, amazonaws.com, googleusercontent.com, 1e100.net, azure.com, trafficmanager.net, office.com, outlook.com, cedexis-radar.net, dnsleaktest.com, browserleaks.com], unit: names, reason: "reputation look-ups, content networks and measurements that write data into names"}
-WITH asked AS (
+WITH typed AS (
+    SELECT lower(rrname) AS name, rrtype FROM dns WHERE ts BETWEEN $since AND $until AND rrtype NOT IN ('A', 'AAAA', 'HTTPS', 'PTR')
+    UNION ALL SELECT lower(rrname), rrtype FROM dns_log WHERE ts BETWEEN $since AND $until AND rrtype NOT IN ('A', 'AAAA', 'HTTPS', 'PTR')
+),
+possible AS (
+    -- A mean length needs one name as long; all else needs a record type. That leaves few to count.
+    SELECT registrable FROM name_info WHERE sub_len >= least($min_length, $min_encoded_length) OR encoded
+    UNION SELECT i.registrable FROM typed t JOIN name_info i USING (name)
+    WHERE t.rrtype IN ('NULL', 'PRIVATE', 'KEY', 'SIG', 'TXT') OR t.rrtype LIKE 'TYPE%'
+    EXCEPT SELECT unnest($explained::VARCHAR[])
+),
+asked AS (
     SELECT q.src_ip, i.registrable, q.name, any_value(i.sub_len) AS len, any_value(i.entropy) AS entropy,
            any_value(i.longest) AS longest, any_value(i.digit_share) AS digits, bool_or(i.encoded) AS encoded,
            count(*) AS n, min(q.ts) AS first_seen, max(q.ts) AS last_seen, min(q.ref) AS ref,
            bool_or(q.rrtype IN ('NULL', 'PRIVATE', 'KEY', 'SIG', 'TYPE65399') OR q.rrtype LIKE 'TYPE%') AS data,
            bool_or(q.rrtype = 'TXT') AS txt, min(q.resolver) AS resolver
-    FROM v_dns_query q JOIN name_info i USING (name)
-    WHERE q.ts BETWEEN $since AND $until AND i.sub_len > 3 AND i.registrable IS NOT NULL
-      AND NOT list_contains($explained, i.registrable)
+    FROM dns_question($since, $until) q JOIN name_info i USING (name)
+    WHERE i.sub_len >= $min_sub AND i.registrable IN (SELECT registrable FROM possible)
     GROUP BY ALL
 ),
 owner AS (
@@ -34,7 +49,7 @@ owner AS (
            count(*) FILTER (data) AS data, count(*) FILTER (txt) AS txt,
            avg(len) FILTER (txt) AS txt_len,
            count(*) FILTER (encoded AND len >= $min_encoded_length AND entropy >= $min_entropy) AS encoded,
-           count(*) FILTER (longest >= 50) AS huge,
+           count(*) FILTER (longest >= $huge_label) AS huge,
            min(first_seen) AS first_seen, max(last_seen) AS last_seen,
            min(name, 5) AS samples, min(resolver) AS resolver, min(ref, 60) AS evidence
     FROM asked GROUP BY ALL
@@ -53,6 +68,6 @@ WHERE NOT exists (SELECT 1 FROM owner o WHERE o.resolver = owner.src_ip
                   AND o.registrable = owner.registrable AND o.src_ip <> owner.src_ip)
   AND ((names >= $min_names AND len >= $min_length AND entropy >= $min_entropy)
    OR data >= $min_data_queries
-   OR (txt >= $min_txt_names AND txt_len >= 8)
+   OR (txt >= $min_txt_names AND txt_len >= $min_txt_length)
    OR encoded >= 1
-   OR (huge >= 3 AND len >= 50 AND entropy >= 3.5))
+   OR (huge >= $min_huge AND len >= $huge_label AND entropy >= $huge_entropy))

@@ -11,6 +11,7 @@
 -- reads: [raw_event]
 -- window_s: 3600
 -- parameters:
+--   sure_claims: {default: 9, unit: packets, reason: "answers and unasked claims of the second machine; so many are a program"}
 --   within_s: {default: 300, unit: s, reason: "a lease that passes on does so once, and the old holder is silent then"}
 --   min_claims: {default: 3, unit: packets, reason: "claims of the second machine; a mistake is said once or twice at start-up"}
 WITH claim AS (
@@ -42,7 +43,7 @@ SELECT 'arp_spoof>' || c.ip || '/' || c.second AS key,
        -- The address that the claiming machine is known by, if it has one of its own.
        coalesce((SELECT min(h.ip) FROM holder h WHERE h.mac = c.second AND h.ip NOT IN (SELECT ip FROM clash)), c.ip) AS src_ip,
        [c.ip, c.first, c.second] AS peers, c.first_seen, c.last_seen, c.n AS count,
-       CASE WHEN c.replies >= $min_claims AND (c.held > 1 OR c.replies >= 3 * $min_claims) THEN 'high' ELSE 'medium' END AS level,
+       CASE WHEN c.replies >= $min_claims AND (c.held > 1 OR c.replies >= $sure_claims) THEN 'high' ELSE 'medium' END AS level,
        'Two machines claim the address ' || c.ip AS title,
        {address: c.ip, first_mac: c.first, second_mac: c.second, claims: c.n, unasked_or_answers: c.replies,
         addresses_claimed: c.held} AS facts,

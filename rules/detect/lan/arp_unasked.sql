@@ -10,6 +10,8 @@
 -- reads: [raw_event]
 -- window_s: 3600
 -- parameters:
+--   sure: {default: 5, unit: packets, reason: "told unasked; poison must be renewed every minute or so"}
+--   max_own: {default: 3, unit: addresses, reason: "a machine that speaks for more is a router"}
 --   asked_within_s: {default: 10, unit: s, reason: "an answer comes at once; three retries take three seconds"}
 WITH said AS (
     SELECT id, ts, json_extract_string(raw, '$.arp.src_ip') AS ip, lower(json_extract_string(raw, '$.arp.src_mac')) AS mac,
@@ -32,10 +34,10 @@ own AS (
 )
 SELECT 'arp_unasked>' || ip || '/' || mac AS key, min(own_ip) AS src_ip, list_distinct([ip, mac] || list(target)) AS peers,
        min(ts) AS first_seen, max(ts) AS last_seen, count(*) AS count,
-       CASE WHEN count(*) >= 5 THEN 'high' ELSE 'medium' END AS level,
+       CASE WHEN count(*) >= $sure THEN 'high' ELSE 'medium' END AS level,
        'Speaks for the address ' || ip || ' as well as its own' AS title,
        {address: ip, mac: mac, own_address: min(own_ip), told: count(DISTINCT target)} AS facts,
        list_transform(min(id, 60), lambda i: 'raw_event:' || i) AS evidence
 FROM own GROUP BY ip, mac
 -- A machine that speaks for many addresses to whoever asks is a router.
-HAVING count(DISTINCT own_ip) <= 3
+HAVING count(DISTINCT own_ip) <= $max_own

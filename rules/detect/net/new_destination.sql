@@ -15,8 +15,8 @@
 --   quiet_days: {default: 2, unit: days, reason: "without a new name before this one: the set was stable"}
 WITH asked AS (
     SELECT q.src_ip, i.registrable AS name, min(q.ts) AS first_ts, max(q.ts) AS last_ts, count(*) AS n, min(q.ref) AS ref
-    FROM v_dns_query q JOIN name_info i USING (name)
-    WHERE q.ts BETWEEN $since AND $until AND i.registrable IS NOT NULL GROUP BY ALL
+    FROM dns_question($since, $until) q JOIN name_info i USING (name)
+    WHERE i.registrable IS NOT NULL GROUP BY ALL
 ),
 life AS (
     SELECT *, min(first_ts) OVER (PARTITION BY src_ip) AS since,

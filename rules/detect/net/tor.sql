@@ -10,6 +10,7 @@
 -- reads: [tls, flow]
 -- window_s: 86400
 -- parameters:
+--   min_randomness: {default: 0.2, unit: "0 to 1", reason: "chosen names lie below 0.25 in 99 of 100, and the form is asked for too"}
 --   min_marks: {default: 2, unit: marks, reason: "relays contacted under made-up names; one may be chance"}
 --   relay_ports: {default: [9001, 9030, 9050, 9051, 9150], unit: ports, reason: "where relays listen by default"}
 WITH spoken AS (
@@ -17,7 +18,7 @@ WITH spoken AS (
            regexp_matches(lower(coalesce(sni, '')), '^www\.[a-z2-7]{8,25}\.(com|net)$')
                AND lower(t.sni) NOT IN (SELECT lower(rrname) FROM dns WHERE rrname IS NOT NULL AND ts BETWEEN $since AND $until)
                AND lower(t.sni) NOT IN (SELECT lower(rrname) FROM dns_log WHERE rrname IS NOT NULL AND ts BETWEEN $since AND $until)
-               AND coalesce(i.randomness, 0) >= 0.2 AS made_up,
+               AND coalesce(i.randomness, 0) >= $min_randomness AS made_up,
            regexp_matches(subject, '^CN=www\.[a-z2-7]{8,25}\.(com|net)$') AND regexp_matches(issuerdn, '^CN=www\.[a-z2-7]{8,25}\.(com|net)$')
                AND subject <> issuerdn AS odd_pair
     FROM tls t LEFT JOIN name_info i ON i.name = lower(t.sni)

@@ -11,6 +11,8 @@
 -- reads: [flow]
 -- window_s: 10800
 -- parameters:
+--   ephemeral_from: {default: 1024, unit: port, reason: "clients call from these; a lower source port is a service that answers (backscatter)"}
+--   many_hosts: {default: 64, unit: hosts, reason: "a quarter of a usual network; from here on it is no accident"}
 --   min_hosts: {default: 8, unit: hosts, reason: "distinct unanswering hosts on a service port; a client with that many dead servers of one kind is rare"}
 --   min_hosts_other: {default: 25, unit: hosts, reason: "on other ports and on the web's, where dead peers are common"}
 --   min_failed_share: {default: 0.6, unit: share, reason: "a scanner does not know who is there; a client mostly does"}
@@ -32,7 +34,7 @@ tried AS (
     FROM v_flow SEMI JOIN suspect USING (src_ip, proto, dest_port)
     WHERE ts BETWEEN $since AND $until AND dest_port IS NOT NULL AND direction <> 'local'
       AND ((proto = 'TCP' AND opened)
-           OR (proto = 'UDP' AND src_port > 1023 AND app_proto IS DISTINCT FROM 'dns'
+           OR (proto = 'UDP' AND src_port >= $ephemeral_from AND app_proto IS DISTINCT FROM 'dns'
                AND list_contains($service_ports, dest_port)))
     GROUP BY ALL
 ),
@@ -49,7 +51,7 @@ spans AS (
 )
 SELECT 'host_scan/' || proto || '/' || dest_port AS key, src_ip, arg_max(peers, hosts) AS peers,
        min(first_seen) AS first_seen, max(last_seen) AS last_seen, sum(n)::BIGINT AS count,
-       CASE WHEN max(hosts) >= 64 THEN 'high' ELSE 'medium' END AS level,
+       CASE WHEN max(hosts) >= $many_hosts THEN 'high' ELSE 'medium' END AS level,
        'Host scan: port ' || dest_port || ' tried on ' || max(hosts) || ' hosts' AS title,
        {proto: proto, dest_port: dest_port, hosts: max(hosts), hosts_unanswered: max(failed)} AS facts,
        arg_max(evidence, hosts) AS evidence

@@ -11,6 +11,9 @@
 -- reads: [flow]
 -- window_s: 3600
 -- parameters:
+--   ephemeral_from: {default: 1024, unit: port, reason: "clients call from these; a lower source port is a service that answers (backscatter)"}
+--   trace_first: {default: 33434, unit: port, reason: "where a traceroute begins"}
+--   trace_last: {default: 33534, unit: port, reason: "and where the longest ends"}
 --   min_ports: {default: 8, unit: ports, reason: "distinct unanswered ports of one host in one span; a program that finds a service closed tries one or two"}
 --   min_udp_ports: {default: 20, unit: ports, reason: "UDP has no handshake, and games and calls try several unanswered ports at once"}
 --   min_failed_share: {default: 0.6, unit: share, reason: "a scanner meets closed ports; a client of many services meets open ones"}
@@ -34,8 +37,8 @@ tried AS (
       AND ((proto = 'TCP' AND opened)
            -- A service answering to many ephemeral ports is backscatter, or the end of old flows.
            -- Ports of a traceroute are no scan either.
-           OR (proto = 'UDP' AND src_port > 1023 AND src_port NOT IN (1900, 3478, 3702, 5353, 5355)
-               AND app_proto IS DISTINCT FROM 'dns' AND dest_port NOT BETWEEN 33434 AND 33534))
+           OR (proto = 'UDP' AND src_port >= $ephemeral_from AND src_port NOT IN (1900, 3478, 3702, 5353, 5355)
+               AND app_proto IS DISTINCT FROM 'dns' AND dest_port NOT BETWEEN $trace_first AND $trace_last))
     GROUP BY ALL
 ),
 spans AS (

@@ -11,6 +11,7 @@
 -- reads: [flow, dns, dns_log, tls, quic, http]
 -- window_s: 86400
 -- parameters:
+--   parallel_s: {default: 0.5, unit: s, reason: "connections opened together are one contact"}
 --   min_periodic: {default: 6, unit: contacts, reason: "five equal intervals are no chance"}
 --   max_jitter: {default: 0.1, unit: share, reason: "median absolute deviation over the median interval; 0 is a clock"}
 --   night_from_h: {default: 23, unit: hour of the home's day, reason: "from then on most homes sleep"}
@@ -66,7 +67,7 @@ known AS (
 rhythm AS (
     SELECT src_ip, class, entry_id, name, kind, median(gap_s) AS period_s,
            mad(gap_s) / nullif(median(gap_s), 0) AS jitter
-    FROM known WHERE gap_s > 0.5 GROUP BY ALL HAVING count(*) >= $min_periodic
+    FROM known WHERE gap_s > $parallel_s GROUP BY ALL HAVING count(*) >= $min_periodic
 ),
 steady AS (
     SELECT src_ip, class, entry_id, arg_min(period_s, jitter) AS period_s, min(jitter) AS jitter

@@ -10,6 +10,7 @@
 -- reads: [http, fileinfo]
 -- window_s: 3600
 -- parameters:
+--   refused_from: {default: 400, unit: HTTP status, reason: "refusals and errors begin here"}
 --   names: {default: "\\.(exe|dll|scr|msi|hta|ps1|vbs|jse?|wsf|bat|elf|apk|jar|sh|bin|mips(el)?|mpsl|arm[4-8]?[nl]?|armv[4-8]l|x86(_64|_32)?|i[3-6]86|ppc|powerpc|sparc|sh4|m68k|spc|arc)$", unit: regular expression, reason: "endings of programs, scripts and of the builds that bots make for each kind of gadget"}
 --   types: {default: "(x-dosexec|x-msdownload|x-msdos-program|x-executable|x-elf|portable-executable|x-sharedlib)", unit: regular expression, reason: "what servers call programs"}
 --   min_size: {default: 200, unit: bytes, reason: "an error page of a dead server is shorter than any program that does something"}
@@ -29,7 +30,7 @@ judged AS (
 )
 SELECT 'bare_executable>' || dest_ip AS key, src_ip, [dest_ip] AS peers, min(ts) AS first_seen, max(ts) AS last_seen, count(*) AS count,
        CASE WHEN bool_or(typed) OR bool_or(tool AND named AND coalesce(status, 0) = 200) THEN 'high'
-            WHEN bool_or(coalesce(status, 200) < 400) THEN 'medium' ELSE 'low' END AS level,
+            WHEN bool_or(coalesce(status, 200) < $refused_from) THEN 'medium' ELSE 'low' END AS level,
        'Fetches a program from the bare address ' || dest_ip AS title,
        {server: dest_ip, paths: list_distinct(min(path[:120], 5)), content_type: max(type)[:60], user_agent: any_value(agent)[:120],
         size_bytes: max(size), status: max(status)} AS facts, min(ref, 60) AS evidence

@@ -9,6 +9,7 @@ finding grows, it is never doubled and never shrinks.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -27,7 +28,7 @@ from guardian.store import findings as table
 from guardian.store.ingest import utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from guardian.detect.base import Detector
@@ -62,15 +63,28 @@ def run(
     now: datetime | None = None,
     full: bool = False,
     paced: bool = False,
+    more: Sequence[Detector] = (),
 ) -> DetectReport:
     """Bring devices and names up to date and run every detector that has new rows.
 
     ``full`` looks at everything again; ``paced`` lets a detector that took long rest
-    in proportion. A detector that fails is reported and tried again next time; it does
-    not stop the others.
+    in proportion; ``more`` detectors run besides those that ship. A detector that fails is
+    reported and tried again next time; it does not stop the others.
     """
+    with _bounded(store, settings):
+        return _run(store, settings, now=now or utc_now(), full=full, paced=paced, more=more)
+
+
+def _run(
+    store: Store,
+    settings: Settings,
+    *,
+    now: datetime,
+    full: bool,
+    paced: bool,
+    more: Sequence[Detector],
+) -> DetectReport:
     started = time.monotonic()
-    now = now or utc_now()
     with store.read() as reader:
         upto = int(reader.value("SELECT next_id FROM row_counter")) - 1
         marks = {} if full else table.marks(reader)
@@ -78,7 +92,7 @@ def run(
     every, broken = detectors(settings)
     errors.extend(map(str, broken))
     found = 0
-    for detector in every:
+    for detector in (*every, *more):
         mark = marks.get(detector.name)
         if paced and mark and (now - mark.ran_at).total_seconds() < settings.pace * mark.seconds:
             continue
@@ -90,6 +104,24 @@ def run(
             with store.transaction() as tx:
                 table.set_error(tx, detector.name, ran_at=now, error=str(error)[:500])
     return DetectReport(findings=found, seconds=time.monotonic() - started, errors=tuple(errors))
+
+
+@contextlib.contextmanager
+def _bounded(store: Store, settings: Settings) -> Iterator[None]:
+    """Let the database take only so much memory; a store in memory has nowhere else to go."""
+    if store.path is None:
+        yield
+        return
+    with store.read() as reader:
+        before = str(reader.value("SELECT current_setting('memory_limit')"))
+        # Where more is in use than can be let go of at once, the old limit stays.
+        with contextlib.suppress(StoreError):
+            reader.execute(f"SET memory_limit = '{int(settings.memory_mb)}MiB'")
+    try:
+        yield
+    finally:
+        with store.read() as reader, contextlib.suppress(StoreError):
+            reader.execute(f"SET memory_limit = '{before}'")
 
 
 def _prepare(

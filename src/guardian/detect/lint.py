@@ -32,6 +32,15 @@ TABLES = frozenset(
 
 _SID = re.compile(r"\bsid:\s*(\d+)\s*;")
 _SIDS = range(9_000_001, 9_001_000)
+_COMMENT = re.compile(r"--[^\n]*")
+_TEXT = re.compile(r"'(?:[^']|'')*'")
+_BARE = re.compile(
+    r"(?:>=|<=|(?<!<)>|<(?!>)|\bBETWEEN)\s*(-?\d+(?:\.\d+)?)\b"
+    r"|(\b\d+(?:\.\d+)?)\s*(?:[*]\s*\$|>=|<=|>|<(?!>))"
+)
+"""A number that something is held against, or that a parameter is multiplied by."""
+_PLAIN_NUMBERS = frozenset({0.0, 1.0, 2.0})
+"""None, one and several: what these are held against has no unit to give a reason for."""
 _TAG = re.compile(r"attack\.(t\d{4}(\.\d{3})?|[a-z-]+)")
 
 
@@ -70,6 +79,18 @@ def _head(rule: Rule) -> Iterator[str]:
         yield f"reads {name!r}, which is no table of events"
     for name in sorted(rule.parameters.keys() - rule.used):
         yield f"parameter {name!r} is not used"
+    for name, parameter in sorted(rule.parameters.items()):
+        if not parameter.unit.strip() or not parameter.reason.strip():
+            yield f"parameter {name!r} has no unit, or no reason"
+    for number in sorted(bare_numbers(rule.sql)):
+        yield f"holds something against {number:g}; make it a parameter with unit and reason"
+
+
+def bare_numbers(sql: str) -> set[float]:
+    """Return the thresholds that a query writes as numbers instead of naming them."""
+    plain = _TEXT.sub("''", _COMMENT.sub("", sql))
+    found = {float(match[1] or match[2]) for match in _BARE.finditer(plain)}
+    return found - _PLAIN_NUMBERS
 
 
 def _proof(rule: Rule, path: Path) -> Iterator[RuleError]:

@@ -42,6 +42,10 @@ class Settings:
     max_evidence: int = 100
     """Evidence rows named in one finding; the count goes on."""
 
+    memory_mb: int = 768
+    """MiB that the database may take for itself while detectors run; what does not fit goes to
+    the disk. A day of five million connections then stays below 1.5 GB in all."""
+
     pace: float = 20.0
     """With pacing, a detector rests this many times as long as its last run took, so that all of
     them together take at most a few per cent of the machine."""
