@@ -19,7 +19,7 @@ DAY = 24 * 60
 
 
 def arrive(
-    house: House, mac: str, ip: str, minute: int, name: str = "annas-pixel", **more: Any
+    house: House, mac: str, ip: str, minute: int, name: str | None = "annas-pixel", **more: Any
 ) -> None:
     said = {
         "type": "request",
@@ -105,6 +105,77 @@ def test_a_refusal_is_remembered(house: House) -> None:
     assert proposals(house) == []
     with pytest.raises(InputError, match="no open proposal"):
         merges.answer(house.store, row["device_id"], row["into_id"], accept=True)
+
+
+def speak(house: House, ip: str, minute: int, ja4: str, agent: str) -> None:
+    house.put("tls", [{"src_ip": ip, "dest_ip": "203.0.113.7", "ja4": ja4, "ja3": f"3{ja4}",
+                       "minute": minute}])  # fmt: skip
+    house.put("http", [{"src_ip": ip, "dest_ip": "203.0.113.7", "http_user_agent": agent,
+                        "minute": minute}])  # fmt: skip
+
+
+def visit(house: House, ip: str, minute: int, names: list[str]) -> None:
+    rows = [{"src_ip": ip, "rrname": name, "rrtype": "A", "minute": minute} for name in names]
+    house.put("dns_log", rows)
+    house.annotate()
+    update(house.store)
+
+
+def test_programs_and_places_speak_for_a_phone_without_a_name(house: House) -> None:
+    """No name and common DHCP options: TLS, programs and rare places must do."""
+    plain = {"name": None, "vendor_class": "x", "params": None}
+    places = [f"www.place{n}.com" for n in range(8)]
+    arrive(house, OLD, "192.168.1.50", 0, **plain)
+    speak(house, "192.168.1.50", 1, "t13d", "Podcatcher/7")
+    visit(house, "192.168.1.50", 2, places)
+    arrive(house, NEW, "192.168.1.51", 3 * DAY, **plain)
+    speak(house, "192.168.1.51", 3 * DAY + 1, "t13d", "Podcatcher/7")
+    update(house.store)
+    assert proposals(house) == []
+    visit(house, "192.168.1.51", 3 * DAY + 2, places[:6])
+    visit(house, "192.168.1.51", 3 * DAY + 3, ["www.other.com"])
+    assert proposals(house) == [(NEW, OLD)]
+    with house.store.read() as reader:
+        (found,) = merges.proposals(reader)
+    assert "both go to 6 places that nobody else here does" in found["reasons"]
+
+
+def test_places_that_everybody_goes_to_say_nothing(house: House) -> None:
+    plain = {"name": None, "vendor_class": "x", "params": None}
+    places = [f"www.place{n}.com" for n in range(8)]
+    for number in range(4):
+        house.flow(f"192.168.1.{90 + number}", "203.0.113.9", f"a4:4c:c8:00:00:{number:02x}", None)
+        visit(house, f"192.168.1.{90 + number}", 0, places)
+    arrive(house, OLD, "192.168.1.50", 0, **plain)
+    speak(house, "192.168.1.50", 1, "t13d", "Podcatcher/7")
+    visit(house, "192.168.1.50", 2, places)
+    arrive(house, NEW, "192.168.1.51", 3 * DAY, **plain)
+    speak(house, "192.168.1.51", 3 * DAY + 1, "t13d", "Podcatcher/7")
+    visit(house, "192.168.1.51", 3 * DAY + 2, places)
+    assert proposals(house) == []
+
+
+def solicit(house: House, mac: str, ip: str, minute: int, duid: str) -> None:
+    detail = f'{{"type": "solicit", "client_duid": "{duid}"}}'
+    row = {"method": "dhcpv6", "mac": mac, "ip": ip, "detail": detail, "minute": minute}
+    house.put("sighting", [row])
+    house.flow(ip, "203.0.113.7", mac, None, minute=minute)
+    update(house.store)
+
+
+def test_two_cards_of_one_machine_have_one_dhcpv6_identifier(house: House) -> None:
+    solicit(house, REAL, "fe80::1", 0, "00030001a44cc8000004")
+    solicit(house, "f4:8e:38:00:00:09", "fe80::2", 5, "00030001a44cc8000004")
+    assert proposals(house) == [("f4:8e:38:00:00:09", REAL)]
+    solicit(house, "f4:8e:38:00:00:0a", "fe80::3", 6, "0003000100000000000a")
+    assert len(proposals(house)) == 1
+
+
+@pytest.mark.parametrize("mac", ["02:42:ac:11:00:09", "52:54:00:12:34:56", "fa:16:3e:00:00:01"])
+def test_containers_and_virtual_machines_are_nobody_in_disguise(house: House, mac: str) -> None:
+    arrive(house, OLD, "192.168.1.50", 0)
+    arrive(house, mac, "192.168.1.51", DAY)
+    assert proposals(house) == []
 
 
 @pytest.mark.parametrize(

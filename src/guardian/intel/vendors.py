@@ -23,6 +23,9 @@ _VIRTUAL = {
     "fe:54:00": "libvirt",
     "0a:00:27": "VirtualBox",
     "02:00:4c:4f:4f:50": "Microsoft loopback",
+    "02:15:b2": "Android emulator",
+    "56:6f:1a": "oVirt",
+    "fa:16:3e": "OpenStack",
     # Registered prefixes of hypervisors (IEEE registry).
     "00:0c:29": "VMware",
     "00:05:69": "VMware",
@@ -33,6 +36,8 @@ _VIRTUAL = {
     "00:16:3e": "Xen or Incus",
     "00:1c:42": "Parallels",
     "10:66:6a": "Incus",
+    "50:6b:8d": "Nutanix",
+    "58:9c:fc": "bhyve",
     "bc:24:11": "Proxmox",
 }
 _LONGEST_FIRST = tuple(sorted(_VIRTUAL.items(), key=lambda item: -len(item[0])))

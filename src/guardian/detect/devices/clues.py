@@ -25,6 +25,10 @@ FAMILIES = {
 """Sources that say the same thing twice; of each family only the heaviest clue counts."""
 
 
+GADGETS = ("tv", "speaker", "camera", "doorbell", "plug", "hub", "console", "printer", "appliance")
+"""Types that go to a few places, their maker's, and no more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Clue:
     """What a pattern over some sources speaks for, and how much."""
@@ -108,6 +112,8 @@ CLUES = (
     _clue("randomised", r".", "phone", 2),
     _clue("randomised", r".", "tablet", 1),
     _clue("randomised", r".", "laptop", 1),
+    # Few places: a gadget; people's machines go to hundreds
+    *(_clue("narrow", r".", kind, 1) for kind in GADGETS),
     # Where mostly one kind of thing calls
     _clue("domain", r"(^|\.)(lgtvsdp\.com|lgsmartad\.com|lgtvcommon\.com|samsungacr\.com|samsungcloud\.tv|samsungcloudsolution\.(com|net)|samsungotn\.net|alphonso\.tv|samba\.tv|tvinteractive\.tv|vizio\.com|inscape\.tv)$", "tv", 5),
     _clue("domain", r"(^|\.)roku\.com$", "tv", 4),
@@ -117,7 +123,8 @@ CLUES = (
     _clue("domain", r"(^|\.)(wyzecam\.com|reolink\.com|ezvizlife\.com|ezviz\.com|hik-connect\.com|arlo\.com|arloxcld\.com|dropcam\.com|xmeye\.net|secu100\.net|xiaoyi\.com|yitechnology\.com|ajcloud\.net|foscam\.com|amcrestcloud\.com)$", "camera", 5),
     _clue("domain", r"(^|\.)mydlink\.com$", "camera", 3),
     _clue("domain", r"(^|\.)ring\.com$", "doorbell", 3),
-    _clue("domain", r"(^|\.)(xbcs\.net|tplinkra\.com|tplinkcloud\.com|meross\.com)$", "plug", 4),
+    _clue("domain", r"(^|\.)xbcs\.net$", "plug", 5),
+    _clue("domain", r"(^|\.)(tplinkra\.com|tplinkcloud\.com|meross\.com)$", "plug", 4),
     _clue("domain", r"(^|\.)(meethue\.com|connect\.smartthings\.com|homesmart\.ikea\.net|ota\.homesmart\.ikea\.com|aqara\.cn|aqara\.com|switch-?bot\.com)$", "hub", 5),
     _clue("domain", r"(^|\.)(nest\.com|ecobee\.com|irobotapi\.com|roborock\.com|smarter\.am|netatmo\.net|home-connect\.com|mielecloud\.com)$", "appliance", 4),
     _clue("domain", r"(^|\.)(hpeprint|hpsmart|epsonconnect)\.com$", "printer", 4),

@@ -49,7 +49,10 @@ SOURCE_WORDS = {
     "domain_once": "it called",
     "randomised": "its hardware address is",
     "tls_client": "its TLS client looks like",
+    "ja3": "its TLS client looks like",
+    "duid": "its DHCPv6 identifier is",
     "dhcp_params": "its DHCP client asks for options",
+    "narrow": "it goes to only",
     "router": "it",
     "resolver": "it",
 }
@@ -143,5 +146,5 @@ def _said(sign: _Sign) -> str:
 def because(source: str, value: str) -> str:
     """Return the reason as a sentence's end: "because its DHCP host name is “…”"."""
     words = SOURCE_WORDS.get(source, source)
-    quoted = value if source in {"router", "resolver", "randomised"} else f"“{value}”"
+    quoted = value if source in {"router", "resolver", "randomised", "narrow"} else f"“{value}”"
     return f"because {words} {quoted}"

@@ -131,7 +131,8 @@ def _seen(reader: Reader, settings: Settings, span: dict[str, int], *, configure
             FROM dhcp WHERE {new} AND dhcp_type = 'ack' AND {is_home("assigned_ip")}
             UNION ALL BY NAME
             SELECT ip, lower(mac) AS mac, {slot} AS slot, ts, 2 AS weight
-            FROM sighting WHERE {new} AND {is_home("ip")}
+            FROM sighting WHERE {new} AND ({is_home("ip")} OR (
+                method = 'ndp' AND mac IS NOT NULL AND regexp_matches(ip, '{GLOBAL_V6}')))
             UNION ALL BY NAME
             SELECT src_ip AS ip, NULL AS mac, {slot} AS slot, ts, 1 AS weight
             FROM dns_log WHERE {new} AND ({src} OR regexp_matches(src_ip, '{GLOBAL_V6}'))

@@ -51,6 +51,12 @@ SELECT mac, ip, source, value, min(ts) AS first, max(ts) AS last FROM (
     SELECT NULL, src_ip, 'tls_client', coalesce(ja4, ja3), ts
     FROM tls WHERE id > $low AND id <= $high AND coalesce(ja4, ja3) IS NOT NULL AND {home}
     UNION ALL
+    SELECT NULL, src_ip, 'ja3', ja3, ts
+    FROM tls WHERE id > $low AND id <= $high AND ja3 IS NOT NULL AND ja4 IS NOT NULL AND {home}
+    UNION ALL
+    SELECT NULL, src_ip, 'tls_client', ja4, ts
+    FROM quic WHERE id > $low AND id <= $high AND ja4 IS NOT NULL AND {home}
+    UNION ALL
     SELECT NULL, src_ip, 'client_name', client_name, ts
     FROM dns_log WHERE id > $low AND id <= $high AND client_name IS NOT NULL AND {home}
 )
@@ -96,6 +102,7 @@ _NAME_SOURCE = {
     "llmnr": "mdns_name",
     "dhcp": "dhcp_name",
     "lease": "dhcp_name",
+    "dhcpv6": "dhcp_name",
 }
 
 
@@ -154,6 +161,8 @@ def _from_sighting(row: dict[str, Any]) -> list[Hint]:
         said += [
             (key, detail.get(key)) for key in ("server", "user_agent", "vendor_class", "model")
         ]
+        if row["method"] == "dhcpv6":
+            said.append(("duid", detail.get("client_duid")))
         for key in ("services", "service", "types", "nt", "st"):
             value = detail.get(key)
             said += [

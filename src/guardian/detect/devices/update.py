@@ -31,6 +31,18 @@ if TYPE_CHECKING:
 LASTING = timedelta(minutes=10)
 """Calling a telling name for so long is no chance visit."""
 
+NARROW_MOST = 25
+"""Registered names that a gadget asks for at most, in a day and more: its maker's, a time
+server's, a few it checks the internet with. Laptops and phones pass it within hours."""
+
+_NARROW = """
+SELECT a.device_id, count(*) AS places, greatest(1, date_diff('day', any_value(d.first_seen),
+       any_value(d.last_seen))) AS days
+FROM device_asked a JOIN device d USING (device_id)
+WHERE list_contains($ids, a.device_id) AND d.last_seen - d.first_seen >= INTERVAL 1 DAY
+GROUP BY a.device_id HAVING count(*) <= $most
+"""
+
 MARK = "devices"
 """The name of the watermark in ``detector_mark``."""
 
@@ -201,6 +213,8 @@ def describe(tx: Transaction, ids: Iterable[str]) -> None:
         {"ids": wanted, "lasting": LASTING},
     ):
         hints[row["device_id"]].append((row["source"], row["value"]))
+    for row in tx.rows(_NARROW, {"ids": wanted, "most": NARROW_MOST}):
+        hints[row["device_id"]].append(("narrow", f"{row['places']} places in {row['days']} days"))
     taken = {row["name"] for row in tx.rows(
         "SELECT name FROM device WHERE NOT list_contains(?, device_id) AND merged_into IS NULL",
         [wanted],
