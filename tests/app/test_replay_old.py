@@ -12,6 +12,7 @@ from guardian.app.replay import replay
 from guardian.config import Config
 from guardian.store import Store, pages
 from guardian.store.ingest import utc_now
+from guardian.web import story
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,12 +53,14 @@ def test_old_captures_of_two_years_become_incidents(tmp_path: Path) -> None:
         seen = reader.rows("SELECT src_ip, first_seen FROM finding WHERE class = 'port_scan'")
         told = reader.value("SELECT count(DISTINCT incident_id) FROM finding")
         window = pages.window(reader, utc_now())
+        shown = story.tonight(reader, window=window, now=utc_now(), zone=UTC)
     store.close()
     assert {row["src_ip"] for row in seen} == {"192.168.1.7", "192.168.1.8"}
     assert report.incidents == told == 2
     assert window.replayed
     assert window.newest is not None
     assert window.newest.year == 2021
+    assert {line.moment.year for line in shown.happened} == {2017, 2021}
 
 
 @pytest.mark.parametrize("year", [2010, 2030])

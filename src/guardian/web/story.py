@@ -51,7 +51,9 @@ def tonight(reader: Reader, *, window: pages.Window, now: datetime, zone: tzinfo
     needs = tuple(
         (cards.card(rows[0], now=now, zone=zone), len(rows) - 1) for rows in waiting.values()
     )
-    rows = pages.incidents(reader, since=window.since, limit=60)
+    # Several recordings may be of different years: all of their stories are news to the reader.
+    rows = pages.incidents(reader, since=None if window.replayed else window.since, limit=60)
+    waits = {"open", "quiet"} if window.replayed else {"open"}
     happened = _happened(
         reader, [row for row in rows if row["id"] not in waiting], window, now, zone
     )
@@ -59,7 +61,7 @@ def tonight(reader: Reader, *, window: pages.Window, now: datetime, zone: tzinfo
         1
         for row in rows
         if row["id"] not in waiting
-        and row["status"] == "open"
+        and row["status"] in waits
         and row["verdict"] in {"malicious", "suspicious"}
     )
     state = _state(reader, window)
@@ -157,7 +159,8 @@ def _happened(
                 tone=tone,
             )
         )
-    lines += _new_devices(reader, window)
+    if not window.replayed:
+        lines += _new_devices(reader, window)
     lines.sort(key=lambda line: (line.moment, line.href), reverse=True)
     return lines[:30]
 
@@ -187,7 +190,7 @@ def _new_devices(reader: Reader, window: pages.Window) -> list[Line]:
 def _looks_like(row: Mapping[str, Any]) -> str:
     known = [words.device_kind(row["kind"]), words.clean(row["vendor"], 60)]
     known = [each for each in known if each]
-    return f"Looks like: {', '.join(known)}." if known else "Not recognised yet."
+    return f"Looks like: {', '.join(known).rstrip('.')}." if known else "Not recognised yet."
 
 
 def claims(row: Mapping[str, Any]) -> list[dict[str, Any]]:
