@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from guardian import detect, respond, triage
-from guardian.app import lists, nightly, rpc
+from guardian.app import forecasts, lists, nightly, rpc
 from guardian.app.packets import Packets
 from guardian.app.service import Service
 from guardian.app.sources import with_updated_rules
@@ -224,6 +224,7 @@ class Daemon:
         detect.run(self._store, self._config.detect, now=now, paced=True)
         triage.run(self._store, self._config.triage, now=now)
         respond.propose(self._store, self._config.respond, now=now)
+        forecasts.update(self._store, now=now, days=self._config.respond.forecast_days)
 
     async def _respond(self) -> None:
         with contextlib.suppress(TimeoutError):

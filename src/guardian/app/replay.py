@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from guardian import detect, respond, triage
+from guardian.app import forecasts
 from guardian.app.sources import with_updated_rules
 from guardian.collect import kinds, registry
 from guardian.collect.capture import read_capture
@@ -119,6 +120,7 @@ def judge(
     triage.run(store, config.triage)
     report.triage_seconds = time.monotonic() - mark
     respond.propose(store, config.respond)
+    forecasts.update(store, days=config.respond.forecast_days)
     report.errors = tuple(detected.errors)
     with store.read() as reader:
         report.findings = int(reader.value("SELECT count(*) FROM finding"))

@@ -41,8 +41,10 @@ def incidents(options: argparse.Namespace) -> int:
 
 def proposals(options: argparse.Namespace) -> int:
     """Print what could be done, and what was."""
-    columns = ("id", "incident_id", "status", "state", "title", "ends_at")
+    columns = ("id", "incident_id", "status", "state", "title", "would_have", "ends_at")
     rows = _ask(options, "proposals", status=options.status)
+    for row in rows:
+        row["would_have"] = " ".join((row.get("replayed") or {}).get("told", [])) or None
     emit(options, rows, columns, empty="Nothing needs your answer.")
     return 0
 
@@ -55,6 +57,8 @@ def explain(options: argparse.Namespace) -> int:
         return 0
     say(f"{incident['title']}\n{incident['verdict']}, {incident['level']}\n")
     say(f"{incident['explanation']}\n")
+    for cause in incident["causes"]:
+        say(f"  likely: {cause['text']} ({', '.join(cause['facts'])})")
     for fact in incident["facts"]:
         say(f"  {fact['id']:>4}  {fact['text']}")
     say(f"\nWords by {incident['written_by']}. Evidence: {len(incident['evidence'])} rows.")

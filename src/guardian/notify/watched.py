@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from guardian.detect import surveillance_ledger
 from guardian.model import words
+from guardian.respond import watch
 from guardian.store import privacy
 
 if TYPE_CHECKING:
@@ -49,7 +51,28 @@ def lines(
     rows.sort(key=lambda row: (_WORTH.index(row["class"]), -row["contacts"]))
     told = [_sentence(row) for row in rows[:LINES]]
     changed = privacy.changed_answers(reader, since=since, until=until)
-    return (*told, *(_changed(row, zone, now) for row in changed[:LINES]))
+    return (
+        *told,
+        *(_changed(row, zone, now) for row in changed[:LINES]),
+        *_fallbacks(reader, since=since, until=until),
+    )
+
+
+def _fallbacks(reader: Reader, *, since: datetime, until: datetime) -> list[str]:
+    """Return what devices did about a block that is or was in force in the window."""
+    rows = reader.rows(
+        "SELECT p.title, e.watch::VARCHAR AS watch FROM enforcement e "
+        "JOIN proposal p ON p.id = e.proposal_id WHERE e.watch IS NOT NULL "
+        "AND e.state IN ('verified', 'reverting', 'reverted') AND e.applied_at < $until "
+        "AND coalesce(e.reverted_at, $until) >= $since ORDER BY e.id DESC LIMIT 20",
+        {"since": since, "until": until},
+    )
+    found = []
+    for row in rows:
+        remarks = watch.remarks(json.loads(row["watch"]))
+        if remarks:
+            found.append(f"“{words.clean(row['title'], 80)}”: {'; '.join(remarks)}.")
+    return found[:LINES]
 
 
 def _sentence(row: privacy.Row) -> str:

@@ -1,8 +1,9 @@
-"""Watch what a block does to its devices: retry storms, and new names beside the blocked ones.
+"""Watch what a block does to its devices: retry storms, and the ways they take around it.
 
 A device that cannot work without a name asks for it again and again; one that has a
-second way takes names of the same company that it never asked for before. Both are
-told to the person who said yes; nothing is decided from them.
+second way takes names of the same company that it never asked for before, addresses
+that no DNS answer gave it, or another resolver. All are told to the person who said
+yes; nothing is decided from them.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from guardian.intel.names import is_below, registrable
 from guardian.model.words import clean
 from guardian.respond import protect
-from guardian.store import forecasts
+from guardian.store import fallbacks, forecasts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from guardian.respond.settings import Settings
     from guardian.store.connection import Reader
@@ -78,6 +79,33 @@ def look(
         "per_hour_before": round(before, 1),
         "storm": storm,
         "new_names": fallback[:_SHOWN],
+        **_around(reader, enforcement, settings, now, without),
+    }
+
+
+def _around(
+    reader: Reader,
+    enforcement: Enforcement,
+    settings: Settings,
+    now: datetime,
+    without: Sequence[str],
+) -> dict[str, Any]:
+    """Return the addresses and resolvers that its devices took up since it is in force."""
+    target = enforcement.target
+    applied = enforcement.applied_at or enforcement.asked_at
+    known_since = applied - timedelta(days=settings.forecast_days)
+    ips = target.device_ips or fallbacks.askers(
+        reader, target.names, since=known_since, until=now, without=without
+    )
+    if not ips:
+        return {"bare_addresses": [], "other_resolvers": []}
+    bare = fallbacks.bare_addresses(reader, ips, since=applied, until=now, known_since=known_since)
+    resolvers = fallbacks.other_resolvers(
+        reader, ips, since=applied, until=now, known_since=known_since
+    )
+    return {
+        "bare_addresses": [row["ip"] for row in bare][:_SHOWN],
+        "other_resolvers": [row["resolver"] for row in resolvers][:_SHOWN],
     }
 
 
@@ -91,4 +119,10 @@ def remarks(seen: Mapping[str, Any]) -> list[str]:
     if seen.get("new_names"):
         names = ", ".join(clean(name, 80) for name in seen["new_names"])
         found.append(f"new names of the same owner since then: {names}")
+    if seen.get("other_resolvers"):
+        names = ", ".join(clean(name, 80) for name in seen["other_resolvers"])
+        found.append(f"asks another resolver since then, past the house's: {names}")
+    if seen.get("bare_addresses"):
+        names = ", ".join(clean(name, 46) for name in seen["bare_addresses"])
+        found.append(f"goes to addresses that no name was asked for since then: {names}")
     return found

@@ -1,14 +1,15 @@
-"""Look back: which devices asked for some names, and how often."""
+"""Look back: which devices asked for some names, and how often; and keep what that forecasts."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from guardian.store.connection import Reader
+    from guardian.store.connection import Reader, Transaction
 
 # The mirror and the resolver's log tell the same questions, so the larger count is taken.
 _ASKED = """
@@ -180,3 +181,88 @@ def first_asked(
         },
     )
     return [row["rrname"] for row in rows]
+
+
+def by_day(
+    reader: Reader,
+    names: Sequence[str],
+    *,
+    device_ips: Sequence[str],
+    since: datetime,
+    until: datetime,
+) -> list[dict[str, Any]]:
+    """Return the questions for these names and those below on each day (UTC): ``day, queries``."""
+    return reader.rows(
+        """
+        WITH wanted AS (SELECT unnest($names::VARCHAR[]) AS name),
+        told AS (
+            SELECT 'dns' AS seen_by, ts::DATE AS day, src_ip, lower(rrname) AS name FROM dns
+            WHERE ts >= $since AND ts < $until AND type = 'query'
+              AND src_ip NOT IN (SELECT dest_ip FROM dns WHERE ts >= $since AND ts < $until AND dest_ip IS NOT NULL)
+            UNION ALL SELECT 'dns_log', ts::DATE, src_ip, lower(rrname) FROM dns_log WHERE ts >= $since AND ts < $until
+        )
+        SELECT day, max(n)::BIGINT AS queries FROM (
+            SELECT day, seen_by, count(*) AS n FROM told
+            WHERE (len($ips) = 0 OR list_contains($ips, src_ip))
+              AND EXISTS (SELECT 1 FROM wanted w WHERE told.name = w.name OR ends_with(told.name, '.' || w.name))
+            GROUP BY ALL)
+        GROUP BY day ORDER BY day
+        """,  # noqa: E501 - a row of a union is one line
+        {"names": list(names), "ips": list(device_ips), "since": since, "until": until},
+    )
+
+
+def reached(
+    reader: Reader,
+    addresses: Sequence[str],
+    *,
+    device_ips: Sequence[str],
+    since: datetime,
+    until: datetime,
+) -> list[dict[str, Any]]:
+    """Return who reached these addresses: ``device_id, name, flows, bytes_up``, most first."""
+    return reader.rows(
+        """
+        SELECT any_value(a.device_id) AS device_id, coalesce(any_value(d.name), f.src_ip) AS name,
+               count(*) AS flows, coalesce(sum(f.bytes_toserver), 0)::BIGINT AS bytes_up
+        FROM flow f
+        LEFT JOIN v_device_address a
+               ON a.ip = f.src_ip AND a.valid_from <= f.ts AND f.ts < a.valid_to
+        LEFT JOIN device d ON d.device_id = a.device_id
+        WHERE f.ts >= $since AND f.ts < $until AND list_contains($addresses::VARCHAR[], f.dest_ip)
+          AND (len($ips) = 0 OR list_contains($ips, f.src_ip))
+        GROUP BY f.src_ip ORDER BY flows DESC, name LIMIT 20
+        """,
+        {"addresses": list(addresses), "ips": list(device_ips), "since": since, "until": until},
+    )
+
+
+def keep(
+    tx: Transaction, proposal: int, *, target: str, body: dict[str, Any], now: datetime
+) -> None:
+    """Keep what a proposal's block would have done; an older one of it is replaced."""
+    tx.execute(
+        "INSERT OR REPLACE INTO forecast VALUES (?, ?, ?, ?)",
+        [proposal, target, now, json.dumps(body)],
+    )
+
+
+def due(reader: Reader, *, before: datetime, limit: int) -> list[dict[str, Any]]:
+    """Return proposals that wait for an answer and have no forecast for their target since then."""
+    return reader.rows(
+        "SELECT p.id, p.target::VARCHAR AS target, i.last_seen FROM proposal p "
+        "JOIN incident i ON i.id = p.incident_id LEFT JOIN forecast f ON f.proposal_id = p.id "
+        "WHERE p.status = 'proposed' AND (f.proposal_id IS NULL OR f.made_at < $before "
+        "OR f.target <> p.target::VARCHAR) ORDER BY f.made_at NULLS FIRST, p.id LIMIT $limit",
+        {"before": before, "limit": limit},
+    )
+
+
+def kept(reader: Reader, proposals: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """Return the forecasts of these proposals, by proposal."""
+    rows = reader.rows(
+        "SELECT proposal_id, body::VARCHAR AS body FROM forecast "
+        "WHERE list_contains($ids::BIGINT[], proposal_id)",
+        {"ids": list(proposals)},
+    )
+    return {row["proposal_id"]: json.loads(row["body"]) for row in rows}

@@ -158,8 +158,8 @@ SELECT p.*, i.title AS incident_title, i.summary, i.verdict, i.level, i.classes,
        coalesce(d.name, f.src_ip, 'this device') AS device, d.kind AS device_kind,
        c.verb, c.decided_at, c.actor, c.channel, c.carried_out,
        e.id AS enforcement_id, e.state, e.asked_at, e.applied_at, e.verified_at, e.reverted_at,
-       e.ends_at, e.proof, e.error, e.attempts,
-       p.status = 'proposed' AS waits
+       e.ends_at, e.proof, e.error, e.attempts, e.watch,
+       p.status = 'proposed' AS waits, r.body AS replayed
 FROM proposal p
 JOIN incident i ON i.id = p.incident_id
 LEFT JOIN device d ON d.device_id = i.device_id
@@ -171,6 +171,7 @@ LEFT JOIN (SELECT * FROM decision
 LEFT JOIN (SELECT * FROM enforcement
            QUALIFY row_number() OVER (PARTITION BY proposal_id ORDER BY id DESC) = 1) e
        ON e.proposal_id = p.id
+LEFT JOIN forecast r ON r.proposal_id = p.id
 """
 
 
@@ -207,13 +208,13 @@ def proposals(
             "limit": max(1, min(limit, MAX_ROWS)),
         },
     )
-    return [_decoded(row, "target", "forecast", "proof") for row in rows]
+    return [_decoded(row, "target", "forecast", "proof", "watch", "replayed") for row in rows]
 
 
 def proposal(reader: Reader, proposal_id: int) -> Row | None:
     """Return one proposal with its last decision and enforcement."""
     row = reader.one(f"{_PROPOSAL} WHERE p.id = ?", [proposal_id])
-    return _decoded(row, "target", "forecast", "proof") if row else None
+    return _decoded(row, "target", "forecast", "proof", "watch", "replayed") if row else None
 
 
 def journal(reader: Reader, incident_id: int) -> list[Row]:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from guardian.model.response import EnforcementState, ProposalStatus, Target
+from guardian.store import forecasts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -223,7 +224,8 @@ def as_json(
     """Return proposals with what was said and done about each, newest first.
 
     ``state`` is that of the last enforcement (None when there was none);
-    ``enforcements`` hold every one with its steps; ``decisions`` every answer.
+    ``enforcements`` hold every one with its steps; ``decisions`` every answer;
+    ``replayed`` is what the last week would have been under it (None: not made yet).
     Times are RFC 3339 in UTC.
     """
     rows = reader.rows(
@@ -243,8 +245,10 @@ def as_json(
     done = _by_proposal(reader, "enforcement", ids)
     said = _by_proposal(reader, "decision", ids)
     steps = _steps(reader, [e["id"] for rows_ in done.values() for e in rows_])
+    replayed = forecasts.kept(reader, ids)
     found = []
     for row in rows:
+        row["replayed"] = replayed.get(row["id"])
         for name in ("target", "forecast"):
             row[name] = json.loads(row[name])
         made = [_enforcement_json(e, steps) for e in done.get(row["id"], [])]

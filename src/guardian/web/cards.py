@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from guardian.model import words
+from guardian.respond import watch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 ASKS_TWICE = frozenset({"quarantine", "isolate", "device_block", "router_block", "house_block"})
 """Actions that take a whole device off the network; one tap is not enough."""
+
+SHOWN_NAMES = 12
+"""Names of a forecast that a card lists."""
 
 _ENFORCED = ("asked_at", "applied_at", "verified_at", "reverted_at", "ends_at", "proof", "error")
 _BLOCKS = frozenset({"dns_block", "dns_trial", "address_block"})
@@ -38,7 +42,8 @@ class Card:
 
     ``stage`` is where it stands: waits, asked, applied, verified, failed, reverting,
     reverted, ended, rejected or withdrawn. ``polls`` is whether the next state is
-    expected within seconds.
+    expected within seconds. ``replayed`` is what the last week would have been under it,
+    ``watches`` what is looked for while it is in force, ``seen`` what was found of that.
     """
 
     id: int
@@ -61,6 +66,10 @@ class Card:
     asks_twice: bool
     can_act: bool
     if_done: str
+    replayed: tuple[str, ...] = ()
+    replayed_names: tuple[tuple[str, str], ...] = ()
+    watches: tuple[str, ...] = ()
+    seen: tuple[str, ...] = ()
 
     @property
     def waits(self) -> bool:
@@ -111,7 +120,42 @@ def card(row: Mapping[str, Any], *, now: datetime, zone: tzinfo | None) -> Card:
         asks_twice=row["action"] in ASKS_TWICE,
         can_act=row["responder"] != "none",
         if_done="If blocked" if row["action"] in _BLOCKS else "Then",
+        **_replayed(row.get("replayed")),
+        seen=_seen(stage, row.get("watch")),
     )
+
+
+def _replayed(found: object) -> dict[str, Any]:
+    """Return what a card tells of a forecast (``detect.surveillance_forecast``)."""
+    if not isinstance(found, dict):
+        return {}
+    names = [
+        (
+            words.clean(each["name"], 80),
+            words.clean(f"{each['company']}: {each['service']}", 80)
+            if each["company"]
+            else "not in the catalogue",
+        )
+        for each in found.get("names", [])[:SHOWN_NAMES]
+    ]
+    return {
+        "replayed": tuple(words.clean(each, 300) for each in found.get("told", [])),
+        "replayed_names": tuple(names),
+        "watches": tuple(words.clean(each, 120) for each in found.get("watch", [])),
+    }
+
+
+def _seen(stage: str, watched: object) -> tuple[str, ...]:
+    """Return what its devices did since it is in force, in plain words."""
+    if stage not in {"verified", "reverting", "reverted", "ended"}:
+        return ()
+    if not isinstance(watched, dict) or "questions" not in watched:
+        return ()
+    rates = (
+        f"{words.counted(watched['questions'], 'question', 'questions')} for these names since, "
+        f"{watched['per_hour']:g} an hour; {watched['per_hour_before']:g} before"
+    )
+    return (rates, *watch.remarks(watched))
 
 
 def stage_of(row: Mapping[str, Any]) -> str:
