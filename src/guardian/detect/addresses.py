@@ -10,7 +10,7 @@ import polars as pl
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from guardian.store import Transaction
+    from guardian.store import Store, Transaction
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -69,6 +69,48 @@ def annotate(tx: Transaction, *, after: int, home_networks: Sequence[str]) -> No
         with tx.registered("fresh_address", frame):
             tx.execute("INSERT INTO address_info (ip, scope, home) SELECT * FROM fresh_address")
     _infer(tx)
+
+
+def adopt(store: Store) -> int:
+    """Take public addresses that lie on this wire as home; return how many are new.
+
+    Those are the ones that said themselves, by ARP or neighbour discovery, that they are
+    here, and further IPv6 addresses of devices out of the same /64.
+    """
+    with store.read() as reader:
+        found = {row["ip"] for row in reader.rows(_ON_LINK)}
+        here = {_net64(row["ip"]) for row in reader.rows(_ON_LINK_V6)} - {None}
+        if here:
+            found |= {row["ip"] for row in reader.rows(_HELD_V6) if _net64(row["ip"]) in here}
+    if found:
+        with store.transaction() as tx:
+            tx.execute(
+                "UPDATE address_info SET home = true, inferred = false "
+                "WHERE ip IN (SELECT unnest($found))",
+                {"found": sorted(found)},
+            )
+    return len(found)
+
+
+_ON_LINK = """
+SELECT ip FROM address_info WHERE scope = 'public' AND (NOT home OR inferred) AND ip IN (
+    SELECT ip FROM sighting WHERE method IN ('arp', 'ndp', 'dhcpv6') AND mac IS NOT NULL)
+"""
+_ON_LINK_V6 = """
+SELECT DISTINCT ip FROM sighting
+WHERE method IN ('ndp', 'dhcpv6') AND mac IS NOT NULL AND regexp_matches(ip, '^[23][0-9a-f]{3}:')
+"""
+_HELD_V6 = """
+SELECT ip FROM address_info WHERE scope = 'public' AND (NOT home OR inferred) AND contains(ip, ':')
+  AND ip IN (SELECT ip FROM device_address)
+"""
+
+
+def _net64(text: str) -> bytes | None:
+    try:
+        return ipaddress.IPv6Address(text).packed[:8]
+    except ValueError:
+        return None
 
 
 def _row(text: str, networks: Sequence[Network]) -> tuple[str, str, bool]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from guardian.detect import calls, devices, surveillance, surveillance_optout
+from guardian.detect import addresses, calls, devices, surveillance, surveillance_optout
 from guardian.detect.cidr import CidrDetector
 from guardian.store import contacts
 
@@ -20,6 +20,7 @@ PREPARE: dict[str, Callable[[Store, Settings, datetime], object]] = {
     "calls": lambda store, _settings, now: calls.update(store, now=now),
     "catalogue": lambda store, _settings, now: surveillance.annotate(store, now=now),
     "devices": lambda store, settings, now: devices.update(store, settings.devices, now),
+    "home": lambda store, _settings, _now: addresses.adopt(store),
     "contacts": lambda store, _settings, _now: contacts.update(store),
     "opt-outs": lambda store, _settings, now: surveillance_optout.keep_checking(store, now=now),
 }
