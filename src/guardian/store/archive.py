@@ -19,7 +19,7 @@ from uuid import uuid4
 from guardian.store.limits import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from guardian.store.connection import Reader, Store, Transaction
     from guardian.store.limits import Limits
@@ -228,28 +228,27 @@ def relation(
     *,
     since: datetime | None = None,
     until: datetime | None = None,
-    ids: tuple[int, int] | None = None,
+    ids: Sequence[int] | None = None,
 ) -> str:
     """Return what to select FROM for rows of a time or of ids: only files that can have some.
 
-    ``[since, until)`` and ``ids`` (first and last) choose files only: the query still has
-    to say which rows it wants.
+    ``[since, until)`` and ``ids`` choose files only: the query still has to say which rows
+    it wants.
     """
     rows = reader.rows(
         """
         SELECT file, columns FROM cold_file LEFT JOIN cold_span USING (file)
         WHERE table_name = $table
           AND ($since IS NULL OR last_ts >= $since) AND ($until IS NULL OR first_ts < $until)
-          AND ($first IS NULL OR coalesce(last_id, $first) >= $first)
-          AND ($last IS NULL OR coalesce(first_id, $last) <= $last)
+          AND ($ids IS NULL OR first_id IS NULL
+               OR len(list_filter($ids::BIGINT[], lambda i: i BETWEEN first_id AND last_id)) > 0)
         ORDER BY file
         """,
         {
             "table": table,
             "since": since,
             "until": until,
-            "first": ids[0] if ids else None,
-            "last": ids[1] if ids else None,
+            "ids": None if ids is None else list(ids),
         },
     )
     root = _place(reader) if rows else None

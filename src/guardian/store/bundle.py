@@ -104,7 +104,7 @@ def _write_tar(content: Content, out: IO[bytes]) -> None:
                 info.size = os.fstat(file.fileno()).st_size
                 info.mode = 0o600
                 reader = _Counted(file, content.done)
-                tar.addfile(info, reader)  # type: ignore[arg-type]  # only read() is used
+                tar.addfile(info, reader)
             entries.append(Entry(name=name, bytes=info.size, sha256=reader.digest()))
         text = msgspec.json.encode(
             Manifest(

@@ -1,12 +1,14 @@
 """The rows behind a finding, the rhythm of a story, and a device's day.
 
 Evidence is named ``table:id``. Ids rise in the order of commit, so that a look-up by
-id touches few blocks of even a very large table.
+id touches few blocks of even a very large table. Rows are found in both tiers.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+from guardian.store.archive import relation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,11 +50,13 @@ def evidence(reader: Reader, ids: Iterable[str], *, limit: int = 100) -> list[Ro
     """Return evidence rows, the newest first: source, id, ts, what, sides, port, sizes."""
     found: list[Row] = []
     for table, numbers in _by_table(ids).items():
+        # A list of its own numbers, not one array: only that skips blocks without any of them.
+        marks = ", ".join("?" for _ in numbers)
         found += reader.rows(
-            f"SELECT '{table}' AS source, id, ts, {_COLUMNS[table]} FROM {table} "
-            "WHERE id BETWEEN $low AND $high AND list_contains($ids, id) "
-            "ORDER BY ts DESC, id DESC LIMIT $limit",
-            {"ids": numbers, "low": min(numbers), "high": max(numbers), "limit": limit},
+            f"SELECT '{table}' AS source, id, ts, {_COLUMNS[table]} "
+            f"FROM {relation(reader, table, ids=numbers)} WHERE id IN ({marks}) "
+            "ORDER BY ts DESC, id DESC LIMIT ?",
+            [*numbers, limit],
         )
     found.sort(key=lambda row: (row["ts"], row["id"]), reverse=True)
     return found[:limit]
@@ -62,14 +66,11 @@ def moments(reader: Reader, ids: Iterable[str]) -> list[datetime]:
     """Return when evidence rows happened, in order: the dots of a rhythm."""
     found: list[datetime] = []
     for table, numbers in _by_table(ids).items():
-        found += [
-            row["ts"]
-            for row in reader.rows(
-                f"SELECT ts FROM {table} WHERE id BETWEEN $low AND $high "
-                "AND list_contains($ids, id) ORDER BY ts",
-                {"ids": numbers, "low": min(numbers), "high": max(numbers)},
-            )
-        ]
+        marks = ", ".join("?" for _ in numbers)
+        rows = reader.rows(
+            f"SELECT ts FROM {relation(reader, table, ids=numbers)} WHERE id IN ({marks})", numbers
+        )
+        found += [row["ts"] for row in rows]
     return sorted(found)
 
 
@@ -86,9 +87,10 @@ def contacts(
 
     ``sources`` are the device's addresses; the newest ``limit`` flows are kept.
     """
+    flows = relation(reader, "flow", since=since, until=until)
     rows = reader.rows(
-        """
-        SELECT ts, list_contains($peers, dest_ip) AS same FROM flow
+        f"""
+        SELECT ts, list_contains($peers, dest_ip) AS same FROM {flows}
         WHERE ts >= $since AND ts < $until AND list_contains($sources, src_ip)
         ORDER BY ts DESC LIMIT $limit
         """,
@@ -107,17 +109,20 @@ def day_strip(
     reader: Reader, addresses: Sequence[str], *, since: datetime, until: datetime
 ) -> list[Row]:
     """Return a device's day in steps of ten minutes: flows, bytes up and down, look-ups."""
+    flows = relation(reader, "flow", since=since, until=until)
+    asked = relation(reader, "dns_log", since=since, until=until)
     return reader.rows(
-        """
+        f"""
         SELECT slot, sum(flows)::BIGINT AS flows, sum(up)::BIGINT AS up, sum(down)::BIGINT AS down,
                sum(asked)::BIGINT AS asked
         FROM (
             SELECT time_bucket(INTERVAL 10 MINUTE, ts) AS slot, count(*) AS flows,
                    sum(bytes_toserver) AS up, sum(bytes_toclient) AS down, 0 AS asked
-            FROM flow WHERE ts >= $since AND ts < $until AND list_contains($addresses, src_ip)
+            FROM {flows}
+            WHERE ts >= $since AND ts < $until AND list_contains($addresses, src_ip)
             GROUP BY 1
             UNION ALL
-            SELECT time_bucket(INTERVAL 10 MINUTE, ts), 0, 0, 0, count(*) FROM dns_log
+            SELECT time_bucket(INTERVAL 10 MINUTE, ts), 0, 0, 0, count(*) FROM {asked}
             WHERE ts >= $since AND ts < $until AND list_contains($addresses, src_ip)
             GROUP BY 1
         ) GROUP BY slot ORDER BY slot
