@@ -7,12 +7,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from guardian.errors import InputError
-from guardian.store import model_endpoints, overflow, questions
+from guardian.store import incidents, model_endpoints, overflow, questions
 from guardian.store.ingest import utc_now
-from guardian.triage import Pool, ask, reading
+from guardian.triage import Pool, ask, causes, reading
 
 if TYPE_CHECKING:
     from guardian.app.service import Service
+    from guardian.store import Reader
 
 POLL_S = 0.1
 
@@ -71,6 +72,17 @@ async def _read_now(service: Service, question: str) -> tuple[dict[str, Any] | N
     finally:
         await pool.aclose()
     return meant, by
+
+
+def explained(reader: Reader, number: int) -> dict[str, Any] | None:
+    """Return one incident whole, with its likely causes, or None when there is none."""
+    found = incidents.explained(reader, number)
+    whole = incidents.incident(reader, number)
+    if found is None or whole is None:
+        return None
+    ranked, by = causes.told(whole)
+    likely = [{"text": claim.text, "facts": list(claim.facts)} for claim in ranked]
+    return {**found, "causes": likely, "causes_by": by}
 
 
 def overflow_list(service: Service) -> Any:

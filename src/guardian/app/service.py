@@ -112,7 +112,7 @@ def _proposals(service: Service, *, status: str | None = None) -> Any:
 
 def _explain(service: Service, *, incident: int) -> Any:
     with service.store.read() as reader:
-        found = incidents.explained(reader, incident)
+        found = calls_triage.explained(reader, incident)
     if found is None:
         msg = f"there is no incident {incident}; see: guardian incidents"
         raise InputError(msg)

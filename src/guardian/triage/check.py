@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from guardian.model.incident import Claim, Verdict
+from guardian.triage import causes
 from guardian.triage.prompt import MAX_CLAIMS, MAX_SENTENCE, slots
 from guardian.triage.slots import NOUNS, SLOT, Filler, MissingSlotError
 from guardian.triage.stories import TITLE_LENGTH, Told
@@ -97,6 +98,7 @@ class Checked:
     told: Told | None
     kept: int
     dropped: tuple[str, ...]
+    causes: tuple[causes.Ranked, ...] = ()
 
 
 def check(reply: str, incident: Incident, fallback: Told, zone: tzinfo | None) -> Checked:
@@ -126,7 +128,8 @@ def check(reply: str, incident: Incident, fallback: Told, zone: tzinfo | None) -
         expert=" ".join([*(claim.text for claim in expert), fallback.expert]).strip(),
         claims=shown,
     )
-    return Checked(told=told, kept=len(kept), dropped=tuple(judge.reasons))
+    ranked, strange = causes.checked(parsed.get("causes", []), incident)
+    return Checked(told=told, kept=len(kept), dropped=(*judge.reasons, *strange), causes=ranked)
 
 
 def _parse(reply: str) -> dict[str, Any]:
@@ -144,7 +147,7 @@ def _parse(reply: str) -> dict[str, Any]:
         msg = f"not JSON: {error}"
         raise ValueError(msg) from error
     shape = {"title": str, "summary": list, "explanation": list, "expert": list}
-    if not isinstance(parsed, dict) or parsed.keys() != shape.keys():
+    if not isinstance(parsed, dict) or parsed.keys() - {"causes"} != shape.keys():
         msg = "not the keys that were asked for"
         raise ValueError(msg)
     if not all(isinstance(parsed[key], kind) for key, kind in shape.items()):

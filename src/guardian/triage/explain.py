@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from guardian.model import words
 from guardian.store import explanations, incidents, model_endpoints
 from guardian.store.ingest import utc_now
+from guardian.triage import causes, overflow, prompt
 from guardian.triage import job as jobs
-from guardian.triage import overflow, prompt
 from guardian.triage.budget import Budget
 from guardian.triage.check import Checked, check
 from guardian.triage.job import Case
@@ -126,6 +126,7 @@ class _Work:
             detail = "; ".join(checked.dropped) or str(tried.error or "")
             if tried.reply is not None and checked.told is not None:
                 model = self._provenance(tried, tried.reply, case, local)
+                model["causes"] = causes.as_json(checked.causes)
                 await asyncio.to_thread(
                     jobs.write, self.store, case, checked.told, model, now, reply=tried.reply.text
                 )

@@ -18,8 +18,8 @@ from guardian.errors import ClientError, ConfigError, TriageError
 from guardian.model import words
 from guardian.store import explanations
 from guardian.store import overflow as kept
+from guardian.triage import causes, prompt, redact
 from guardian.triage import job as jobs
-from guardian.triage import prompt, redact
 from guardian.triage.check import Checked, check
 from guardian.triage.llm.base import mapped
 from guardian.triage.llm.home import outside
@@ -103,6 +103,7 @@ async def ask(
         return 0
     assert reply is not None
     model = _provenance(reply, options, case, number)
+    model["causes"] = causes.as_json(checked.causes)
     await asyncio.to_thread(jobs.write, store, case, checked.told, model, now)
     return 1
 

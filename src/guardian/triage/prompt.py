@@ -14,6 +14,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from guardian.model import words
+from guardian.triage import causes
 from guardian.triage.slots import NOUNS, SHORT
 
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ as its slot, exactly as listed, such as {device} or {F4.interval_s|every}. A slo
 its unit: never put a noun of measure after it. Never write a digit, a number word, an address, a
 host name, a company name or a link yourself. Never say what to do. Never say that something is
 safe, allowed or proven. Say "looks like" or "is consistent with".
-Each sentence lists the ids of the facts it rests on. The device is the one who acts."""
+Each sentence lists the ids of the facts it rests on. The device is the one who acts.
+Rank the likely causes by their keys, the likeliest first, each with the facts that speak for it."""
 
 
 def slots(facts: Sequence[Fact]) -> dict[str, str]:
@@ -117,6 +119,7 @@ def messages(incident: Incident) -> list[dict[str, str]]:
         "seen": [words.finding_class(each.value) for each in incident.classes],
         "device_kind": _kind(incident.facts),
         "facts": described,
+        "causes": {each.key: each.text for each in causes.possible(incident)},
     }
     return [
         {"role": "system", "content": SYSTEM},
@@ -168,6 +171,17 @@ def schema(incident: Incident) -> dict[str, Any]:
         "required": ["text", "facts"],
         "additionalProperties": False,
     }
+    keys = [each.key for each in causes.possible(incident)]
+    cause = {
+        "type": "object",
+        "properties": {
+            "cause": {"enum": keys},
+            "facts": {"type": "array", "items": {"enum": ids}, "minItems": 1, "maxItems": 6},
+        },
+        "required": ["cause", "facts"],
+        "additionalProperties": False,
+    }
+    ranking = {"causes": {"type": "array", "items": cause, "minItems": 1, "maxItems": 3}}
     return {
         "type": "object",
         "properties": {
@@ -177,8 +191,9 @@ def schema(incident: Incident) -> dict[str, Any]:
                 "type": "array", "items": claim, "minItems": 2, "maxItems": MAX_CLAIMS,
             },
             "expert": {"type": "array", "items": claim, "maxItems": 4},
+            **(ranking if keys else {}),
         },
-        "required": ["title", "summary", "explanation", "expert"],
+        "required": ["title", "summary", "explanation", "expert", *(ranking if keys else {})],
         "additionalProperties": False,
     }  # fmt: skip
 
@@ -186,7 +201,9 @@ def schema(incident: Incident) -> dict[str, Any]:
 @functools.cache
 def version() -> str:
     """Return the fingerprint of everything fixed in a request: one changed character changes it."""
-    fixed = json.dumps([SYSTEM, _MEANINGS, _ABOUT, sorted(KINDS), MAX_CLAIMS, MAX_SENTENCE])
+    fixed = json.dumps(
+        [SYSTEM, _MEANINGS, _ABOUT, sorted(KINDS), MAX_CLAIMS, MAX_SENTENCE, causes.wording()]
+    )
     return hashlib.sha256(fixed.encode()).hexdigest()[:12]
 
 

@@ -11,7 +11,7 @@ from guardian.model import words
 from guardian.model.response import Verb
 from guardian.store import pages, pages_blind, pages_evidence, pages_listened
 from guardian.triage import feedback
-from guardian.web import cards, rhythm, story
+from guardian.web import cards, origin, rhythm, story
 from guardian.web.site import is_fragment, local_path
 
 if TYPE_CHECKING:
@@ -110,8 +110,10 @@ def _incidents(routes: APIRouter, site: Site) -> None:
             said = pages.said(reader, incident_id)
             offered = {(each.finding_class, each.device_id) for each in feedback.offers(reader)}
             device = pages.device(reader, row["device_id"]) if row["device_id"] else None
+            told = origin.origin(reader, incident_id)
         return site.page(
             "incident.html",
+            told=told,
             title=words.clean(row["title"], 80),
             tab="incidents",
             it=row,
