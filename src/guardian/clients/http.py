@@ -79,7 +79,7 @@ class Answer:
         """
         try:
             return msgspec.json.decode(self.body, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             msg = f"{self.method} {self.url}: unexpected answer: {error}"
             raise ClientResponseError(msg, status=self.status) from error
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MAX_TEXT_CHARS = 4096
 """Longer strings are cut: nothing that a log says of one event needs more."""
 
-_LAST_SECOND = 253_402_300_799.0  # 9999-12-31T23:59:59, the last that Python can hold
+_LAST_SECOND = 4_102_444_799.0  # 2099: later times are none of an event
 _MAC = re.compile(r"(?:[0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}")
 
 

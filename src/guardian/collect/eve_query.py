@@ -13,6 +13,10 @@ def _unusual(text: str) -> str:
     return f"strlen({text}) NOT IN (26, 31) OR {text} < '1970' OR {text} >= '2100'"
 
 
+_ODD_NUMBER = r"[:,\[]\s*-?(NaN|Infinity|nan|inf)|[0-9][eE]\+?[0-9]{3,}\s*[,}\]]"
+"""What DuckDB takes for a number and JSON does not have, or no field can hold."""
+
+
 def _doubts(table: str) -> str:
     """Return SQL that is true for an event that needs a closer look (``eve_check``)."""
     doubts = [
@@ -25,6 +29,7 @@ def _doubts(table: str) -> str:
     ]
     if table == RAW:
         doubts.append(f"j.event_type IN {tuple(sorted(TYPED))}")
+        doubts.append(f"regexp_matches(line, '{_ODD_NUMBER}')")
     if table in ("flow", "dns", "tls", "http", "quic"):
         doubts.append("j.flow_id IS NULL")
     if table == "flow":

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from guardian.collect.netflow_templates import FlowExportError, Templates
+from guardian.collect.text_values import LAST_S
 
 if TYPE_CHECKING:
     from guardian.collect.netflow_templates import Exporter, Fields, Template
@@ -210,8 +211,8 @@ def _time(
 
 
 def _at(seconds: float) -> datetime:
-    if not 0 <= seconds < 253_402_300_800:
-        msg = "a time outside of the calendar"
+    if not 0 <= seconds < LAST_S:
+        msg = "a time that is none of an event"
         raise FlowExportError(msg)
     return _EPOCH + timedelta(microseconds=round(seconds * 1_000_000))
 

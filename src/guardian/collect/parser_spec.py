@@ -155,7 +155,7 @@ def _check(spec: Spec) -> None:
     for pattern in patterns:
         try:
             re.compile(pattern)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             msg = f"pattern {pattern!r}: {error}"
             raise ValueError(msg) from error
     if spec.format == "regex" and any(row.match is None for row in spec.row):

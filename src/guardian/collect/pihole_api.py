@@ -19,6 +19,7 @@ from guardian.clients.pihole import PiholeClient
 from guardian.collect import columns
 from guardian.collect.pihole_words import KEY, RCODES, STATUSES
 from guardian.collect.remote import Poller
+from guardian.collect.text_values import LAST_S
 from guardian.model.batch import Batch, Reject, SourceInfo
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ class PiholeApiCollector:
             return
         mark = _Mark.of(bookmark)
         now = time.time()
-        start = mark.ts - OVERLAP_S if mark.ts else now - FIRST_S
+        # A server whose clock was wrong once must not end the reading.
+        start = min(mark.ts, now) - OVERLAP_S if mark.ts else now - FIRST_S
         width = WINDOW_S
         while start < now + OVERLAP_S:
             end = start + width
@@ -130,7 +132,7 @@ def _batch(rows: list[Query], mark: _Mark, *, lost: bool) -> Batch | None:
     """Return the batch of a window, or None when it says nothing new."""
     frame = pl.DataFrame([_row(row) for row in rows], schema=_SCHEMA, orient="row")
     digest = hashlib.blake2b(repr(rows).encode(), digest_size=8).hexdigest()
-    newest = max((row.time for row in rows), default=0.0)
+    newest = max((row.time for row in rows if 0 <= row.time < LAST_S), default=0.0)
     if not lost and (not rows or (digest == mark.digest and newest <= mark.ts)):
         return None
     good = frame.with_columns(

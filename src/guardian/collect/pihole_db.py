@@ -38,7 +38,7 @@ CHUNK_ROWS = 100_000
 PARTS = 2
 """How many queries share a chunk, so that one reads while the other is converted."""
 
-_MAX_US = 253_402_300_799_000_000
+_MAX_US = 4_102_444_799_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,11 @@ _LETTERS = {"F": 1, "S": 2, "R": 4, "P": 8, "A": 16, "U": 32, "E": 64, "C": 128}
 _MAX_INTEGER = 2**62
 
 
+LAST_YEAR = 2100
+LAST_S = 4_102_444_800.0
+"""Times from 2100 on (seconds since 1970) are no event times: a clock never set, or harm."""
+
+
 class Clock:
     """Read the times of a log: with or without a year, in the log's own time zone.
 
@@ -99,8 +104,8 @@ class Clock:
         if value.tzinfo is None:
             value = value.astimezone() if self._zone is None else value.replace(tzinfo=self._zone)
         value = value.astimezone(UTC).replace(tzinfo=None)
-        if value.year < 1970:
-            msg = "before 1970"
+        if not 1970 <= value.year < LAST_YEAR:
+            msg = "no time of an event"
             raise ValueError(msg)
         return value
 
@@ -177,7 +182,7 @@ def boolean(raw: str) -> bool | None:
 def epoch(raw: str) -> datetime | None:
     """Read seconds since 1970."""
     value = number(raw)
-    if value is None or not 0 <= value < 253_402_300_800:
+    if value is None or not 0 <= value < LAST_S:
         return None
     return datetime.fromtimestamp(0, UTC).replace(tzinfo=None) + timedelta(
         microseconds=round(value * 1_000_000)

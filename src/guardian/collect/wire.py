@@ -48,7 +48,7 @@ QUEUE_FRAMES = 20_000
 _LOOK_EVERY = 500  # frames, between two looks at the kernel's count of drops
 _SOL_PACKET, _PACKET_STATISTICS = 263, 6
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the store's times are naive UTC
-_LAST_SECOND = 253_402_300_799.0
+_LAST_SECOND = 4_102_444_799.0  # 2099: later times are none of an event
 _SIGHTING: dict[str, pl.DataType | type[pl.DataType]] = {
     "ts": pl.Datetime("us"), "method": pl.String, "mac": pl.String, "ip": pl.String,
     "name": pl.String, "model": pl.String, "detail": pl.String,
@@ -238,7 +238,7 @@ class _Gathered:
         """Read a frame; the same word of the same device within a minute counts once."""
         self.frames += 1
         if not 0 <= frame.ts <= _LAST_SECOND:
-            self.refuse("a time outside of the calendar", f"{frame.ts}", 1, frame.data)
+            self.refuse("a time that is none of an event", f"{frame.ts}", 1, frame.data)
             return
         ts = _EPOCH + timedelta(microseconds=round(frame.ts * 1_000_000))
         found = wire_frames.read(frame.link, frame.data)
