@@ -130,7 +130,7 @@ whole AS (
     SELECT p.*, r.* EXCLUDE (pair), d.ids, d.filled, h.calls_by_hour,
            coalesce(c.ips, []) AS ips,
            (SELECT min(k.device) FROM periodic_fingerprint k
-            WHERE (p.dest = k.name OR ends_with(p.dest, '.' || k.name))
+            WHERE (p.dest = k.name OR ends_with(p.dest, '.' || k.name)) AND (k.device_id IS NULL OR k.device_id = p.actor)
               AND abs(r.interval_s - k.period_s) <= greatest($rhythm_s, $rhythm_share * k.period_s)) AS rhythm_of,
            exists (SELECT 1 FROM device g WHERE g.device_id = p.actor AND list_contains($gadget_kinds, g.kind)) AS gadget,
            exists (SELECT 1 FROM address_name a WHERE a.kind = 'dns') AS names_seen

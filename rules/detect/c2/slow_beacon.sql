@@ -65,7 +65,7 @@ scored AS (
 SELECT 'slow_beacon>' || dest || ':' || dest_port AS key, src_ip, list_distinct([dest] || ips) AS peers,
        first_seen, last_seen, n AS count,
        CASE WHEN exists (SELECT 1 FROM name_hit h WHERE h.name = dest)
-                 OR exists (SELECT 1 FROM periodic_fingerprint k WHERE (dest = k.name OR ends_with(dest, '.' || k.name))
+                 OR exists (SELECT 1 FROM periodic_fingerprint k WHERE k.device_id IS NULL AND (dest = k.name OR ends_with(dest, '.' || k.name))
                             AND abs(interval_s - k.period_s) <= $rhythm_share * k.period_s) THEN 'informational'
             WHEN devices >= $max_devices OR (failed >= n AND named) THEN 'low'
             WHEN (NOT named AND names_seen) OR NOT list_contains($usual_ports, dest_port) THEN 'medium'

@@ -100,5 +100,5 @@ SELECT 'rhythm>' || dest AS key, src_ip, list_distinct([dest] || ips) AS peers, 
        list_transform(ids, lambda i: 'flow:' || i) AS evidence
 FROM even LEFT JOIN power USING (src_ip, dest)
 WHERE (list_contains($kinds, kind) OR (coalesce(with_power, 0) > 0 AND without_power = 0))
-  AND NOT EXISTS (SELECT 1 FROM periodic_fingerprint p WHERE (dest = p.name OR ends_with(dest, '.' || p.name))
+  AND NOT EXISTS (SELECT 1 FROM periodic_fingerprint p WHERE p.origin = 'measured' AND (dest = p.name OR ends_with(dest, '.' || p.name))
                   AND abs(period_s - p.period_s) <= greatest(1, 0.05 * p.period_s))

@@ -10,7 +10,7 @@ from guardian.errors import InputError, UsageError
 from guardian.model import words
 from guardian.model.finding import SURVEILLANCE_CLASSES
 from guardian.ops.status import rfc3339
-from guardian.store import devices, presence, privacy
+from guardian.store import devices, presence, privacy, rhythms
 from guardian.store.ingest import utc_now
 
 if TYPE_CHECKING:
@@ -48,6 +48,19 @@ def models(service: Service, *, since_s: float) -> Any:
             until=until,
             offset_s=_offset_s(service, until),
         )
+
+
+def habits(service: Service) -> Any:
+    """Return what was learned of rhythms, whom nameless devices are like, and what changed."""
+    with service.store.read() as reader:
+        learned = [
+            {**row, "learned_at": rfc3339(row["learned_at"])} for row in rhythms.learned(reader)
+        ]
+        return {
+            "learned": learned,
+            "like": rhythms.likenesses(reader),
+            "changed": surveillance_ledger.changed_habits(reader),
+        }
 
 
 def opt_out(

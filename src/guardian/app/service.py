@@ -217,6 +217,7 @@ _CALLS: dict[str, Callable[..., Any]] = {
     "proposals": _proposals,
     "privacy": calls_privacy.privacy_ledger,
     "models": calls_privacy.models,
+    "habits": calls_privacy.habits,
     "away": calls_privacy.away,
     "explain": _explain,
     "answer": _answer,
@@ -239,4 +240,7 @@ _CALLS: dict[str, Callable[..., Any]] = {
     "backup": calls_backup.begin,
     "backup_state": calls_backup.state,
     "evidence": calls_packets.evidence,
+    "quality": calls_quality.report,
+    "quality_save": calls_quality.save,
+    "house_gold": calls_quality.house_gold,
 }

@@ -98,6 +98,7 @@ def _records(commands: Any) -> None:
     )
     proposals.add_argument("--status", choices=("proposed", "approved", "rejected", "withdrawn"))
     privacy = _command(commands, "privacy", "privacy:privacy", "who is told what", form=True)
+    privacy.add_argument("--habits", action="store_true", help="learned rhythms and their changes")
     privacy.add_argument("--models", action="store_true", help="who asks language models")
     privacy.add_argument("--since", default="24h", help="how far back: 90m, 24h, 7d")
     explain = _command(commands, "explain", "records:explain", "one incident, whole", form=True)
@@ -157,6 +158,7 @@ def _talking(commands: Any) -> None:
         metavar="WHAT", required=True
     )
     _command(export, "training", "records:export_training", "accepted explanations as JSONL")
+    _command(export, "gold", "quality:export_gold", "answered incidents, as a gold set")
 
 
 def _hiding(commands: Any) -> None:
@@ -218,6 +220,10 @@ def _measuring(commands: Any) -> None:
     )
     evaluate.add_argument("--seeds", type=int, default=1, help="with --scenes: how many of each")
     evaluate.add_argument("--keep", type=Path, metavar="DIR", help="with --scenes: keep captures")
+    evaluate.add_argument(
+        "--gold", type=Path, metavar="FILE", help="write the corpus's stories as a gold set"
+    )
+    _command(commands, "quality", "quality:quality", "how well stories are told", form=True)
     bench = commands.add_parser("bench", help="measure this machine").add_subparsers(
         metavar="WHAT", required=True
     )

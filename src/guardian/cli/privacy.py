@@ -25,6 +25,18 @@ def privacy(options: argparse.Namespace) -> int:
         rows = _ask(options, "models", since_s=since)
         emit(options, rows, columns, empty="Nothing asked a language model.")
         return 0
+    if options.habits:
+        found = _ask(options, "habits")
+        if options.format == "json":
+            write_json(found)
+            return 0
+        shown = ("device", "name", "proto", "period_s", "learned_at")
+        emit(options, found["learned"], shown, empty="Nothing was learned yet: it takes a week.")
+        for each in found["like"]:
+            say(f"{each['name']} may be a “{each['device']}”, {each['reason']}.")
+        for each in found["changed"]:
+            say(f"{each['device']}: {each['title']}.")
+        return 0
     columns = ("device", "company", "country", "class", "contacts", "bytes_up", "night_share",
                "away_share", "trend", "last_seen")  # fmt: skip
     emit(options, _ask(options, "privacy", since_s=since), columns, empty="Nobody listened.")

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from guardian.detect import addresses, calls, devices, surveillance, surveillance_optout
+from guardian.detect import (
+    addresses,
+    calls,
+    devices,
+    surveillance,
+    surveillance_optout,
+    surveillance_rhythms,
+)
 from guardian.detect.cidr import CidrDetector
 from guardian.store import contacts
 
@@ -22,9 +29,10 @@ PREPARE: dict[str, Callable[[Store, Settings, datetime], object]] = {
     "devices": lambda store, settings, now: devices.update(store, settings.devices, now),
     "home": lambda store, _settings, _now: addresses.adopt(store),
     "contacts": lambda store, _settings, _now: contacts.update(store),
+    "rhythms": lambda store, _settings, now: surveillance_rhythms.update(store, now=now),
     "opt-outs": lambda store, _settings, now: surveillance_optout.keep_checking(store, now=now),
 }
 """What is brought up to date before detectors run, in this order."""
 
-DETECTORS: tuple[Detector, ...] = (CidrDetector(),)
+DETECTORS: tuple[Detector, ...] = (CidrDetector(), surveillance_rhythms.HabitDetector())
 """Detectors for which SQL is not enough."""

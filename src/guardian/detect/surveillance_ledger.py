@@ -90,3 +90,20 @@ def crawlers(reader: Reader, *, since: datetime) -> list[dict[str, Any]]:
         "ORDER BY f.count DESC, crawler LIMIT 50",
         {"since": since},
     )
+
+
+def changed_habits(reader: Reader, *, limit: int = 50) -> list[dict[str, Any]]:
+    """Return the rhythms that took another period or destination, the latest first."""
+    return [
+        {**row, "last_seen": row["last_seen"].isoformat() + "Z"}
+        for row in reader.rows(
+            "SELECT device_id, coalesce(d.name, f.device_id) AS device, f.title, f.level, "
+            "f.facts ->> '$.before_name' AS before_name, "
+            "(f.facts ->> '$.before_period_s')::DOUBLE AS before_period_s, "
+            "f.facts ->> '$.after_name' AS after_name, "
+            "(f.facts ->> '$.after_period_s')::DOUBLE AS after_period_s, f.last_seen "
+            "FROM finding f LEFT JOIN device d USING (device_id) "
+            "WHERE f.detector = 'surveillance.habit' ORDER BY f.last_seen DESC, f.id LIMIT $limit",
+            {"limit": limit},
+        )
+    ]

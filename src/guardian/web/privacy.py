@@ -13,7 +13,7 @@ from guardian.errors import InputError
 from guardian.intel import companies
 from guardian.model import words
 from guardian.model.finding import SURVEILLANCE_CLASSES
-from guardian.store import pages, presence
+from guardian.store import pages, presence, rhythms
 from guardian.store import privacy as table
 from guardian.web import draw
 
@@ -112,6 +112,9 @@ def _shown(site: Site, reader: Reader, window: pages.Window) -> dict[str, Any]:
         "crawlers": surveillance_ledger.crawlers(
             reader, since=window.until - timedelta(days=CRAWL_DAYS)
         ),
+        "like": rhythms.likenesses(reader)[:SWITCHES],
+        "changed": surveillance_ledger.changed_habits(reader, limit=10),
+        "learned": len(rhythms.learned(reader)),
         "known": bool(reader.value("SELECT 1 FROM name_hit LIMIT 1")),
         "off": [_switch(reader, each, window.until) for each in table.opt_outs(reader)[:SWITCHES]],
         "choices": _choices(month),
