@@ -233,6 +233,7 @@ class Daemon:
         await respond.step(self._store, self._config.respond)
 
     async def _explain(self) -> None:
+        await triage.embed_pending(self._store, self._config.triage, self._models)
         await triage.explain_pending(self._store, self._config.triage, pool=self._models)
         await asyncio.sleep(JUDGE_EVERY_S)
 

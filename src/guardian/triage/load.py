@@ -277,6 +277,8 @@ def past(reader: Reader) -> list[dict[str, Any]]:
     return reader.rows(
         "SELECT i.id, i.title, i.device_id, i.classes[1] AS lead, i.first_seen, i.last_seen, "
         "(SELECT arg_max(answer, given_at) FROM feedback AS f "
-        " WHERE f.incident_id = i.id AND f.revoked_at IS NULL) AS answer "
+        " WHERE f.incident_id = i.id AND f.revoked_at IS NULL) AS answer, "
+        "(SELECT arg_max(reason, given_at) FROM feedback AS f "
+        " WHERE f.incident_id = i.id AND f.revoked_at IS NULL) AS reason "
         "FROM incident AS i WHERE i.merged_into IS NULL ORDER BY i.last_seen DESC, i.id DESC"
     )

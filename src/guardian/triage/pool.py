@@ -142,6 +142,18 @@ class Pool:
             member.failed(last, self._clock())
         raise last
 
+    async def method(self, now: datetime) -> str | None:
+        """Return the model that makes vectors just now, with its digest; None without one."""
+        for member in self.ready(now, role="embed"):
+            try:
+                await self._seen(member)
+            except TriageError as error:
+                member.failed(error, self._clock())
+                continue
+            health = member.health
+            return f"{member.endpoint.model}@{health.digest[:12] if health else ''}"
+        return None
+
     async def _ask(self, member: Member, ask: Ask) -> Tried:
         began = self._clock()
         allowed = member.endpoint.deadline_s or ask.deadline_s

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from guardian.model import words
-from guardian.store import incident_state
+from guardian.store import incident_state, vectors
 from guardian.store import incidents as stored
 from guardian.store.ingest import utc_now
-from guardian.triage import feedback, load
+from guardian.triage import feedback, load, similar
 from guardian.triage.anchors import Anchored, Anchorer
 from guardian.triage.facts import packet, packet_hash
 from guardian.triage.grouping import group
@@ -66,10 +66,11 @@ def run(store: Store, settings: Settings, *, now: datetime | None = None) -> Tri
     with store.read() as reader:
         home = load.house(reader)
         placed = _stories(reader, home, settings, clock=clock, now=now or utc_now())
-        rows = _rewritten(reader, home, zone, placed)
+        rows, memory = _rewritten(reader, home, zone, placed)
     with store.transaction() as tx:
         for row in rows:
             stored.upsert(tx, row, now=now or utc_now())
+        memory.keep(tx, now=now or utc_now())
         _bind(tx, placed, {row.id for row in rows})
     with store.transaction() as tx:
         incident_state.write_stamp(tx, incident_state.stamp(tx) + _version(settings))
@@ -111,20 +112,22 @@ def _stories(
 
 def _rewritten(
     reader: Reader, home: load.House, zone: tzinfo | None, placed: list[Placed]
-) -> list[stored.IncidentRow]:
-    """Return the incidents whose findings changed, told anew."""
+) -> tuple[list[stored.IncidentRow], similar.Memory]:
+    """Return the incidents whose findings changed, told anew, and what they are like."""
     states = incident_state.states(reader)
     answered = repr(sorted(feedback.priors(reader).items(), key=repr))
+    found = vectors.similar(reader)
     stale = []
     for each in placed:
         old = states.get(each.number)
-        state = _state(each, home, answered)
+        state = _state(each, home, answered, found.get(each.number))
         if old is None or old.state_hash != state:
             stale.append((each, state, old.status if old else None))
     cases = _cases(reader, home, [each for each, _, _ in stale])
     priors = feedback.priors(reader)
     past = load.past(reader)
-    return [
+    memory = similar.Memory(reader, home, cases)
+    rows = [
         _row(
             each,
             cases[each.number],
@@ -134,9 +137,11 @@ def _rewritten(
             status=status,
             priors=priors,
             past=past,
+            like=memory.like(each.number),
         )
         for each, state, status in stale
     ]
+    return rows, memory
 
 
 def _clock(reader: Reader, now: datetime | None) -> datetime:
@@ -184,14 +189,16 @@ def _numbered(reader: Reader, placed: list[Placed]) -> list[Placed]:
     return numbered
 
 
-def _state(each: Placed, home: load.House, answered: str) -> str:
+def _state(each: Placed, home: load.House, answered: str, like: int | None) -> str:
     """Return a digest of all that an incident's words are made from."""
     parts = [
         f"{m.signal.id}:{m.signal.count}:{m.signal.last_seen}:{m.signal.level}:{m.signal.actor}"
         for m in each.members
     ]
     names = [f"{home.name(actor)}" for actor in _actors(each.members)]
-    return hashlib.sha256("\n".join([*sorted(parts), *names, answered]).encode()).hexdigest()[:32]
+    found = [] if like is None else [f"like:{like}"]
+    whole = "\n".join([*sorted(parts), *names, answered, *found])
+    return hashlib.sha256(whole.encode()).hexdigest()[:32]
 
 
 def _actors(members: tuple[Anchored, ...]) -> tuple[str, ...]:
@@ -232,6 +239,7 @@ def _row(
     status: str | None,
     priors: Mapping[tuple[str | None, str], float],
     past: Sequence[Mapping[str, Any]],
+    like: int | None,
 ) -> stored.IncidentRow:
     judgement = judge(case)
     owner = case.devices[0] if len(case.devices) == 1 else None
@@ -239,7 +247,7 @@ def _row(
     if prior:
         judgement = judge(case, prior)
     case.lead, case.explained = judgement.lead, judgement.explained
-    facts = packet(case, home, zone, extra=_before(each, case, zone, past))
+    facts = packet(case, home, zone, extra=_before(each, case, zone, past, like))
     rest = each.key.startswith(REST)
     told_of = {judgement.lead, *judgement.explained}
     others = [kind.value for kind in judgement.classes if kind not in told_of]
@@ -274,9 +282,13 @@ def _row(
 
 
 def _before(
-    each: Placed, case: load.Case, zone: tzinfo | None, past: Sequence[Mapping[str, Any]]
+    each: Placed,
+    case: load.Case,
+    zone: tzinfo | None,
+    past: Sequence[Mapping[str, Any]],
+    like: int | None,
 ) -> list[tuple[str, dict[str, object]]]:
-    """Return what the house has seen before of this kind, on the same device."""
+    """Return what the house has seen before: what is most like it, else the same kind there."""
     alike = [
         row
         for row in past
@@ -286,13 +298,17 @@ def _before(
         and row["last_seen"] < case.first_seen
     ]
     # One that a person has judged tells more than a newer one that nobody has.
-    row = next((row for row in alike if row["answer"]), alike[0] if alike else None)
+    row = next((row for row in past if row["id"] == like), None)
+    row = row or next((row for row in alike if row["answer"]), alike[0] if alike else None)
     if row is None:
         return []
     said = {"right": "it was real", "wrong": "it was a mistake", "expected": "it was expected"}
     judged = f"; somebody said that {said[row['answer']]}" if row["answer"] else ""
+    if row["answer"] and row["reason"]:
+        judged += f": {words.clean(row['reason'], 60)}"
     when = write("first_at", row["first_seen"].isoformat(timespec="seconds"), zone=zone)
-    return [("before", {"text": f"Seen before, at {when}: {row['title']}{judged}"})]
+    text = f"Seen before, at {when}: {row['title']}{judged}"
+    return [("before", {"text": text, "incident": row["id"]})]
 
 
 def _status(old: str | None, *, asks: bool) -> str:

@@ -46,7 +46,7 @@ CREATE TABLE IF NOT EXISTS overflow_sent (
 CREATE TABLE IF NOT EXISTS incident_vector (
     incident_id BIGINT NOT NULL,
     method      VARCHAR NOT NULL,           -- local:VERSION, or the digest of an embedding model
-    source      VARCHAR NOT NULL,           -- digest of what it was made from
+    source      VARCHAR NOT NULL,           -- what it was made from, as text
     vector      FLOAT[] NOT NULL,           -- of length one
     made_at     TIMESTAMP NOT NULL,
     PRIMARY KEY (incident_id, method)
