@@ -1,5 +1,5 @@
 -- id: 7c1d6e0a-3f5b-4a53-9a55-0e5f3b7f1c04
--- title: Pictures sent out
+-- title: Uploads of the size of video
 -- status: test
 -- class: camera_cloud
 -- level: low
@@ -45,7 +45,7 @@ judged AS (
 SELECT 'uplink>' || coalesce(company, dest) AS key, src_ip,
        list_distinct(min(dest, 10) || min(dest_ip, 10)) AS peers,
        min(ts) FILTER (pictures) AS first_seen, max(end_ts) FILTER (pictures) AS last_seen, count(*) FILTER (pictures) AS count,
-       'Sent pictures to ' || coalesce(company, dest) || ' ' || count(*) FILTER (pictures) || ' times' AS title,
+       count(*) FILTER (pictures) || ' uploads of the size of video to ' || coalesce(company, dest) || ': consistent with recordings' AS title,
        {company: company, destination: min(dest), device_kind: any_value(kind), uploads: count(*) FILTER (pictures),
         night_uploads: count(*) FILTER (pictures AND night), bytes_up: (sum(up) FILTER (pictures))::BIGINT,
         longest_s: round(max(lasts_s) FILTER (pictures)), idle_bytes: (median(up) FILTER (NOT pictures))::BIGINT,
