@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
+import json
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from guardian.app.replay import replay
+from guardian.cli import quality
 from guardian.cli.common import config_of
 from guardian.cli.output import emit, say, write_json
 from guardian.errors import InputError, UsageError
 from guardian.lab import evaluate as evaluation
-from guardian.lab import surveillance
-from guardian.triage import gold
+from guardian.lab import gold_corpus, surveillance
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
     from pathlib import Path
 
     from guardian.config import Config
@@ -29,9 +30,7 @@ def evaluate(options: argparse.Namespace) -> int:
     config = config_of(options)
     console = Console(stderr=True)
     if options.triage:
-        set_file = options.corpus or gold.GOLD
-        emit(options, asyncio.run(gold.evaluate(config.triage, path=set_file)))
-        return 0
+        return quality.evaluate(options)
     if options.scenes:
         return _scenes(options, config)
     if options.corpus is None:
@@ -43,6 +42,8 @@ def evaluate(options: argparse.Namespace) -> int:
         if only.kind is None:
             raise InputError(only.error)
 
+    if options.gold:
+        return _gold(options, replay_one, console)
     report = evaluation.evaluate(
         options.corpus, replay_one, only=options.only, progress=console.print
     )
@@ -52,6 +53,17 @@ def evaluate(options: argparse.Namespace) -> int:
     columns = ("file", "malicious", "accepted", "observed", "false_positives", "classes", "seconds")
     emit(options, report["entries"], columns)
     emit(options, report["totals"])
+    return 0
+
+
+def _gold(
+    options: argparse.Namespace, replay_one: Callable[[Path, Store], object], console: Console
+) -> int:
+    """Write a gold set of the corpus: each entry's story, with its label's verdict."""
+    items = gold_corpus.build(options.corpus, replay_one, progress=console.print)
+    text = "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in items)
+    options.gold.write_text(text, encoding="utf-8")
+    say(f"{options.gold}: {len(items)} incidents")
     return 0
 
 
@@ -75,5 +87,7 @@ def _scenes(options: argparse.Namespace, config: Config) -> int:
 def bench(options: argparse.Namespace) -> int:
     """Measure, and print the figures as JSON."""
     module = importlib.import_module(f"guardian.lab.bench_{options.what}")
-    write_json(module.run(size=options.size) if options.size else module.run())
+    names = ("size", "server", "model", "kind", "ask")
+    given = {name: getattr(options, name, None) for name in names}
+    write_json(module.run(**{name: value for name, value in given.items() if value is not None}))
     return 0

@@ -231,6 +231,11 @@ def _measuring(commands: Any) -> None:
         command = _command(bench, name, "measure:bench", text)
         command.set_defaults(what=name)
         command.add_argument("--size", type=int, help="rows, events or names to measure with")
+        if name == "triage":
+            command.add_argument("--server", metavar="URL", help="a machine with a model")
+            command.add_argument("--model", help="the model's name there")
+            command.add_argument("--kind", choices=("ollama", "openai-compatible"))
+            command.add_argument("--ask", type=int, help="incidents to tell; 0: no model")
 
 
 def _keeping(commands: Any) -> None:

@@ -67,7 +67,7 @@ def evaluate(
         InputError: the corpus has no readable ``labels.jsonl``.
     """
     entries: list[Entry] = []
-    for label in _labels(corpus / "labels.jsonl"):
+    for label in labels(corpus / "labels.jsonl"):
         if only and only not in label["file"]:
             continue
         entry = _skipped(label) if label["kind"] not in READ_KINDS else _one(corpus, label, replay)
@@ -77,7 +77,12 @@ def evaluate(
     return {"entries": [asdict(entry) for entry in entries], "totals": totals(entries)}
 
 
-def _labels(path: Path) -> Iterator[dict[str, Any]]:
+def labels(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield each entry of a ``labels.jsonl``: its label's keys, and ``file`` and ``kind``.
+
+    Raises:
+        InputError: it cannot be read; the message says which line.
+    """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
