@@ -27,7 +27,17 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"guardian {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_running, _records, add_devices, _answers, _talking, _hiding, _knowledge, _measuring, _keeping):
+    for add in (
+        _running,
+        _records,
+        add_devices,
+        _answers,
+        _talking,
+        _hiding,
+        _knowledge,
+        _measuring,
+        _keeping,
+    ):
         add(commands)
     return parser
 
