@@ -39,6 +39,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 PLAIN_TIMES: dict[str, tuple[str, ...]] = {
     "segment": ("first_seen", "last_seen"),
     "address_segment": (),
+    "baseline": ("since", "made_at"),
 }
 """Tables that hold what is known, not events; these of their times are filled in."""
 PLAIN = frozenset(PLAIN_TIMES)
@@ -109,7 +110,10 @@ def fill(store: Store, rows: dict[str, list[dict[str, Any]]]) -> None:
         for table in PLAIN & rows.keys():
             for each in rows[table]:
                 times = dict.fromkeys(PLAIN_TIMES[table], START)
-                _insert(tx, table, times | each)
+                later = {
+                    name: START + timedelta(seconds=each[name]) for name in times if name in each
+                }
+                _insert(tx, table, times | each | later)
         for each in rows.get("indicator", []):
             tx.execute(
                 "INSERT INTO indicator VALUES (?, ?, ?, NULL, ?)",

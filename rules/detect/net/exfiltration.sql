@@ -27,10 +27,18 @@ hour AS (
     WHERE ts BETWEEN $since AND $until AND direction = 'outbound' AND src_ip IN (SELECT src_ip FROM big) GROUP BY ALL
 ),
 total AS (SELECT src_ip, span, sum(up) AS up FROM hour GROUP BY ALL),
+learned AS (
+    -- The baseline of four weeks, where there is one that does not hold the hour in question itself.
+    SELECT t.src_ip, t.span, max(b.busiest) AS busiest, min(b.since) AS since
+    FROM total t JOIN v_device_address a ON a.ip = t.src_ip AND a.valid_from <= t.span AND t.span < a.valid_to
+        JOIN v_baseline b ON b.device_id = a.device_id AND b.metric = 'bytes_up' AND b.learned AND b.made_at <= t.span + INTERVAL 1 HOUR
+    GROUP BY ALL
+),
 past AS (
-    SELECT *, max(up) OVER (PARTITION BY src_ip ORDER BY span ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS busiest,
-           min(span) OVER (PARTITION BY src_ip) AS known_since
-    FROM total
+    SELECT s.src_ip, s.span, greatest(s.busiest, l.busiest) AS busiest, least(s.known_since, l.since) AS known_since
+    FROM (SELECT *, max(up) OVER (PARTITION BY src_ip ORDER BY span ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS busiest,
+                 min(span) OVER (PARTITION BY src_ip) AS known_since
+          FROM total) s LEFT JOIN learned l USING (src_ip, span)
 )
 SELECT 'exfiltration>' || h.dest || '/' || strftime(h.span, '%Y-%m-%d') AS key, h.src_ip, list_distinct([h.dest, any_value(h.dest_ip)]) AS peers,
        min(h.first_seen) AS first_seen, max(h.last_seen) AS last_seen, sum(h.n)::BIGINT AS count,
