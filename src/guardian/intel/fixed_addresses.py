@@ -42,12 +42,16 @@ _FIXED: dict[str, str] = {
     ),
 }  # fmt: skip
 
+_STARTS = frozenset(text.partition("." if "." in text else ":")[0] for text in _FIXED)
+
 _NETWORKS = tuple((ipaddress.ip_network(text), what) for text, what in _FIXED.items())
 
 
 @functools.lru_cache(maxsize=1 << 14)
 def fixed(ip: str) -> str | None:
     """Return whose fixed address this is, or None."""
+    if ip.partition("." if "." in ip else ":")[0] not in _STARTS:
+        return None
     try:
         address = ipaddress.ip_address(ip)
     except ValueError:

@@ -13,6 +13,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from guardian.detect.devices import coverage, segments, usual
 from guardian.detect.devices.identity import Interval, Known, Register, settle
 from guardian.detect.devices.merging import propose
@@ -23,10 +25,13 @@ from guardian.detect.devices.settings import Settings
 from guardian.store.ingest import utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from guardian.store import Reader, Store, Transaction
+
+_TEXT: pl.DataType | type[pl.DataType] = pl.String
+_TIME: pl.DataType | type[pl.DataType] = pl.Datetime("us")
 
 LASTING = timedelta(minutes=10)
 """Calling a telling name for so long is no chance visit."""
@@ -163,29 +168,36 @@ def _save(
     settings: Settings,
 ) -> None:
     known = [register.devices[device] for device in touched]
-    tx.many(
+    _put(
+        tx,
         "INSERT INTO device (device_id, name, mac, first_seen, last_seen, merged_into) "
-        "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (device_id) DO UPDATE SET mac = excluded.mac, "
+        "SELECT id, id, mac, first_seen, last_seen, into_id FROM fresh "
+        "ON CONFLICT (device_id) DO UPDATE SET mac = excluded.mac, "
         "first_seen = excluded.first_seen, last_seen = excluded.last_seen",
-        [(each.id, each.id, each.mac, each.first, each.last, each.merged_into) for each in known],
+        {"id": _TEXT, "mac": _TEXT, "first_seen": _TIME, "last_seen": _TIME, "into_id": _TEXT},
+        [(each.id, each.mac, each.first, each.last, each.merged_into) for each in known],
     )
     for merged, into in sorted(register.merges.items()):
         tx.execute("UPDATE device SET merged_into = ? WHERE device_id = ?", [into, merged])
     ips = sorted({item.ip for rows in register.intervals.values() for item in rows})
     tx.execute("DELETE FROM device_address WHERE list_contains(?, ip)", [ips])
-    tx.many(
+    _put(
+        tx,
         "INSERT INTO device_address (device_id, ip, mac, valid_from, valid_to, seen_at) "
-        "VALUES (?, ?, ?, ?, ?, ?)",
+        "SELECT * FROM fresh",
+        {"device": _TEXT, "ip": _TEXT, "mac": _TEXT, "since": _TIME, "until": _TIME, "seen": _TIME},
         [
             (item.device, item.ip, item.mac, item.since, item.until, item.seen)
             for _, rows in sorted(register.intervals.items())
             for item in rows
         ],
     )
-    tx.many(
-        "INSERT INTO device_hint VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+    _put(
+        tx,
+        "INSERT INTO device_hint SELECT * FROM fresh ON CONFLICT DO UPDATE SET "
         "first_seen = least(first_seen, excluded.first_seen), "
         "last_seen = greatest(last_seen, excluded.last_seen)",
+        {"device": _TEXT, "source": _TEXT, "value": _TEXT, "first": _TIME, "last": _TIME},
         [
             (device, hint.source, hint.value, hint.first, hint.last)
             for device, said in touched.items()
@@ -200,6 +212,18 @@ def _save(
         "ORDER BY last_seen DESC, value) > $most)",
         {"ids": ids, "most": settings.max_hints_per_device},
     )
+
+
+def _put(
+    tx: Transaction,
+    sql: str,
+    schema: Mapping[str, pl.DataType | type[pl.DataType]],
+    rows: Sequence[tuple[Any, ...]],
+) -> None:
+    """Run a statement over rows that it reads from the frame ``fresh``."""
+    if rows:
+        with tx.registered("fresh", pl.DataFrame(rows, schema=dict(schema), orient="row")):
+            tx.execute(sql)
 
 
 def describe(tx: Transaction, ids: Iterable[str]) -> None:
@@ -263,15 +287,13 @@ def _write(
         "model": identity.model,
         "segment": segment,
     }
+    new["kind_certainty"] = None if "kind" in locked else identity.certainty
     kept = {column: row[column] if column in locked else value for column, value in new.items()}
+    if reasons == old and all(row[column] == value for column, value in kept.items()):
+        return
     tx.execute(
         "UPDATE device SET name = $name, kind = $kind, vendor = $vendor, model = $model, "
-        "segment = $segment, kind_certainty = $certainty, reasons = $reasons "
+        "segment = $segment, kind_certainty = $kind_certainty, reasons = $reasons "
         "WHERE device_id = $device_id",
-        {
-            **kept,
-            "certainty": None if "kind" in locked else identity.certainty,
-            "reasons": json.dumps(reasons),
-            "device_id": row["device_id"],
-        },
+        {**kept, "reasons": json.dumps(reasons), "device_id": row["device_id"]},
     )
