@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +18,6 @@ from guardian.intel.matcher import Matcher, Patterns, literal_tail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 FOLDER = resources.path(catalogue.FOLDER)
 
@@ -76,6 +76,8 @@ BAD = {
     "names no source": 'names.exact = ["a.example.com"]\nsources = []',
     "no purpose is called": 'names.exact = ["a.example.com"]\npurposes = ["fun"]',
     "neither names nor addresses": "ports = [1]",
+    "70000 is no port": 'names.exact = ["a.example.com"]\nports = [70000]',
+    "is no JA4 fingerprint": 'names.exact = ["a.example.com"]\nja4 = ["t13"]',
 }
 
 HEAD = """
@@ -88,7 +90,7 @@ sends = "x"
 breakage = "none"
 safe_action = "block"
 grade = "list"
-sources = ["general"]
+sources = ["v2fly"]
 [[entry]]
 id = "x.one"
 company = "X"
@@ -203,3 +205,64 @@ def test_a_million_names_a_second() -> None:
     found = sum(known.matcher.match(name) is not None for name in day)
     assert found == len(day[::50])
     assert len(day) / (time.perf_counter() - started) > 500_000
+
+
+def test_names_that_a_stranger_would_try() -> None:
+    known = catalogue.load()
+    lines = (Path(__file__).parent / "known_names.txt").read_text().splitlines()
+    wrong = []
+    for line in lines[1:]:
+        wanted, name = line.split()
+        entry = known.match(name)
+        got = entry.classes if entry else ("none",)
+        if wanted not in got:
+            wrong.append((name, wanted, got))
+    assert wrong == []
+    assert len(lines) > 200
+
+
+def test_every_entry_says_what_a_person_needs() -> None:
+    for entry in catalogue.load().entries:
+        assert entry.sources, entry.id
+        assert entry.sends, entry.id
+        if entry.grade is catalogue.Grade.SUSPECTED:
+            continue
+        # More than a guess: some source that can carry the grade stands beside it.
+        proofs = [catalogue.load().sources[key].proof for key in entry.sources]
+        grades = list(catalogue.Grade)
+        assert min(map(grades.index, proofs)) <= grades.index(entry.grade), entry.id
+
+
+def test_hints_where_nothing_names_the_server(tmp_path: Path) -> None:
+    body = (
+        'names.exact = ["a.example.com"]\naddresses = ["203.0.113.7"]\n'
+        '[[entry]]\nid = "x.two"\ncompany = "X"\nservice = "Z"\naddresses = ["203.0.113.8"]\n'
+        'ports = [853]\nja4 = ["t13d1516h2_8daaf6152771_02713d6af862"]\n'
+    )
+    known = catalogue.read(folder_with(tmp_path, body))
+    ja4 = "t13d1516h2_8daaf6152771_02713d6af862"
+
+    def hint(**what: str | int) -> tuple[str, str] | None:
+        found = known.hint(**what)  # type: ignore[arg-type]
+        return found and (found.entry.id, found.basis)
+
+    assert hint(address="203.0.113.7", port=1234) == ("x.one", "address")
+    assert hint(address="203.0.113.8", port=853) == ("x.two", "address and port")
+    assert hint(address="203.0.113.8", port=443) is None
+    assert hint(address="203.0.113.8") is None
+    assert hint(ja4=ja4) == ("x.two", "client fingerprint")
+    assert hint(address="203.0.113.7", ja4=ja4) == ("x.one", "address")
+    assert hint() is None
+    # An address that is limited to ports is no name hit by itself, but a person may ask for it.
+    assert known.match_many(["203.0.113.8", "203.0.113.7"])["name"].to_list() == ["203.0.113.7"]
+    asked = known.match("203.0.113.8")
+    assert asked is not None
+    assert asked.id == "x.two"
+
+
+def test_resolvers_of_the_rule_are_in_the_catalogue() -> None:
+    """The rule on encrypted DNS and the catalogue name the same addresses."""
+    text = resources.path("rules/detect/dns/encrypted_dns.sql").read_text()
+    ips = {ip for ip, _ in catalogue.load().endpoints}
+    assert ips
+    assert [ip for ip in sorted(ips) if f'"{ip}"' not in text] == []

@@ -92,8 +92,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """One service of one company.
 
     ``also`` are further finding classes of the same traffic (a log sink that cameras
-    and thermostats share). ``ports`` limit ``addresses`` and are shown; ``ja4`` are
-    TLS client fingerprints seen with it; both are hints and never match alone.
+    and thermostats share). ``ports`` limit ``addresses``: other traffic to them is
+    something else. ``ja4`` are TLS client fingerprints seen with it. Both are hints
+    for a connection that names nobody; see ``Catalogue.hint``.
     """
 
     id: str
@@ -128,23 +129,64 @@ class CatalogueFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     entry: list[dict[str, object]]
 
 
+class Basis(StrEnum):
+    """What a hint rests on, where nothing named the server."""
+
+    ADDRESS = "address"
+    ENDPOINT = "address and port"
+    CLIENT = "client fingerprint"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hint:
+    """What a connection that names nobody is consistent with; never more than possible."""
+
+    entry: Entry
+    basis: Basis
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
-    """All entries and a compiled matcher over their names and addresses."""
+    """All entries and a compiled matcher over their names and addresses.
+
+    ``addresses`` speak for themselves, ``endpoints`` only at their port, ``clients``
+    are JA4 fingerprints; each leads to the entry's index.
+    """
 
     entries: tuple[Entry, ...]
     sources: Mapping[str, Source]
     digest: str
     matcher: Matcher
     addresses: Mapping[str, int]
+    endpoints: Mapping[tuple[str, int], int]
+    clients: Mapping[str, int]
 
     def match(self, name: str) -> Entry | None:
-        """Return the most specific entry for a normalised name, or an address."""
+        """Return the most specific entry for a normalised name, or an address at any port."""
         found = self.matcher.match(name)
-        if found is None:
-            index = self.addresses.get(name)
-            return None if index is None else self.entries[index]
-        return self.entries[found.index]
+        if found is not None:
+            return self.entries[found.index]
+        index = self.addresses.get(name)
+        if index is None:
+            index = next((i for (ip, _), i in self.endpoints.items() if ip == name), None)
+        return None if index is None else self.entries[index]
+
+    def hint(
+        self, *, address: str | None = None, port: int | None = None, ja4: str | None = None
+    ) -> Hint | None:
+        """Return what a connection without any name is consistent with, the surest first.
+
+        A bare address says more than a client's fingerprint, which many programs share.
+        """
+        places: tuple[tuple[Basis, int | None], ...] = (
+            (Basis.ADDRESS, self.addresses.get(address or "")),
+            (Basis.ENDPOINT, self.endpoints.get((address or "", port or 0))),
+            (Basis.CLIENT, self.clients.get(ja4 or "")),
+        )
+        for basis, index in places:
+            if index is not None:
+                return Hint(entry=self.entries[index], basis=basis)
+        return None
 
     def match_many(self, names: Iterable[str]) -> pl.DataFrame:
         """Return the known ones of some raw names: columns ``name, index, pattern``, by name.
@@ -204,7 +246,16 @@ def read(folder: Path) -> Catalogue:
             Patterns(index=index, suffix=e.names.suffix, exact=e.names.exact, regex=e.names.regex)
             for index, e in enumerate(entries)
         ),
-        addresses={ip: index for index, e in enumerate(entries) for ip in e.addresses},
+        addresses={
+            ip: index for index, e in enumerate(entries) if not e.ports for ip in e.addresses
+        },
+        endpoints={
+            (ip, port): index
+            for index, e in enumerate(entries)
+            for ip in e.addresses
+            for port in e.ports
+        },
+        clients={ja4: index for index, e in enumerate(entries) for ja4 in e.ja4},
     )
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _GRADES = list(Grade)
 _CLASSES = frozenset(FindingClass)
+_JA4 = re.compile(r"[tqd][0-9]{2}[di][0-9]{4}[0-9a-z]{2}_[0-9a-f]{12}_[0-9a-f]{12}")
 _PROBES = ("www", "a", "x1", "random-name-7", "a.b", "api", "cdn")
 """First labels that a pattern may not match by itself: it would take whatever stands there."""
 
@@ -44,8 +45,14 @@ def lint(folder: Path) -> list[str]:
     rules = never.load()
     for file_name, entry in entries:
         where = f"{file_name}: {entry.id}"
-        problems = (*_plain(entry), *_sources(entry, sources), *_patterns(entry, rules))
+        problems = (
+            *_plain(entry),
+            *_hints(entry),
+            *_sources(entry, sources),
+            *_patterns(entry, rules),
+        )
         errors.extend(f"{where}: {problem}" for problem in problems)
+    errors.extend(_twice(entries))
     errors.extend(_shadowed(entries))
     return errors
 
@@ -59,17 +66,26 @@ def _plain(entry: Entry) -> Iterator[str]:
             yield f"no purpose is called {purpose}"
     if not entry.names.count and not entry.addresses:
         yield "it has neither names nor addresses"
-    for text in entry.addresses:
-        try:
-            ipaddress.ip_address(text)
-        except ValueError:
-            yield f"{text} is no address"
     if not (entry.company and entry.service and entry.sends and entry.purposes):
         yield "company, service, sends and purposes must all be said"
     if entry.breakage in {Breakage.FEATURE, Breakage.DEVICE} and not entry.breaks:
         yield "breaks must say what stops working"
     if entry.safe_action is Action.BLOCK and entry.breakage is not Breakage.NONE:
         yield f"block is no safe action where the breakage is {entry.breakage}"
+
+
+def _hints(entry: Entry) -> Iterator[str]:
+    for text in entry.addresses:
+        try:
+            ipaddress.ip_address(text)
+        except ValueError:
+            yield f"{text} is no address"
+    for port in entry.ports:
+        if not 0 < port < 65536:
+            yield f"{port} is no port"
+    for text in entry.ja4:
+        if not _JA4.fullmatch(text):
+            yield f"{text} is no JA4 fingerprint"
 
 
 def _sources(entry: Entry, sources: dict[str, catalogue.Source]) -> Iterator[str]:
@@ -120,6 +136,14 @@ def _regex(text: str, rules: never.NeverBlock) -> Iterator[str]:
     for name in rules.exact:
         if pattern.match(name):
             yield f"{text} matches {name}, which must never be blocked"
+
+
+def _twice(entries: list[tuple[str, Entry]]) -> Iterator[str]:
+    seen: dict[str, str] = {}
+    for file_name, entry in entries:
+        first = seen.setdefault(entry.id, file_name)
+        if [e.id for _, e in entries].count(entry.id) > 1:
+            yield f"{file_name}: {entry.id}: the id stands twice (also in {first})"
 
 
 def _shadowed(entries: list[tuple[str, Entry]]) -> Iterator[str]:

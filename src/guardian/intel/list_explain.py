@@ -277,7 +277,7 @@ def _why(
 
 def _cost(entry: catalogue.Entry) -> str:
     if entry.breaks:
-        return entry.breaks
+        return f"what breaks: {entry.breaks}"
     if entry.breakage is Breakage.UNKNOWN:
         return "what blocking it breaks is not known"
     return "blocking it is not known to break anything"
