@@ -125,7 +125,7 @@ def _gate(
             text="measured as it is now", measured_at=when,
         )  # fmt: skip
     if own:
-        text = "its prompt changed since it was measured; measure again: guardian eval --triage"
+        text = "its words changed since they were measured; measure again: guardian eval --triage"
         when = own[0]["taken_at"].isoformat() + "Z"
         return Gate(writer=writer, digest=digest, state="stale", text=text, measured_at=when)
     text = "never measured as it is now; measure it: guardian eval --triage"

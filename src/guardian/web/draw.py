@@ -106,10 +106,10 @@ def interval(share: Mapping[str, Any]) -> Markup:
     low, high, at = (100 * share[key] for key in ("low", "high", "share"))
     label = f"{at:.0f} %, between {low:.0f} and {high:.0f} %"
     return _svg(
-        "interval", 104, 12, label,
-        '<rect class="rail" x="2" y="5" width="100" height="2"/>'
-        f'<rect class="fill" x="{2 + low:.1f}" y="3" width="{max(high - low, 1):.1f}" height="6"/>'
-        f'<circle class="dot" cx="{2 + at:.1f}" cy="6" r="3"/>',
+        "interval", 112, 12, label,
+        '<rect class="rail" x="6" y="5" width="100" height="2"/>'
+        f'<rect class="fill" x="{6 + low:.1f}" y="3" width="{max(high - low, 1):.1f}" height="6"/>'
+        f'<circle class="dot" cx="{6 + at:.1f}" cy="6" r="3"/>',
     )  # fmt: skip
 
 
