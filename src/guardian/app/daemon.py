@@ -14,12 +14,14 @@ import logging
 import signal
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import uvicorn
 
 from guardian import detect, respond, triage
 from guardian.app import forecasts, lists, nightly, rpc
+from guardian.app.pace import LOOK_S, Pace
 from guardian.app.packets import Packets
 from guardian.app.service import Service
 from guardian.app.sources import with_updated_rules
@@ -49,10 +51,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-POLL_S = 0.5
-"""How often a file is looked at for new lines: a quarter of the two seconds to the page."""
-BUSY_EVENTS = 20_000
-"""A read that gave so many events is followed by the next at once."""
+OTHER_THREADS = 8
+"""Threads besides those of the sources: judging, answering, tending, the nightly work."""
 JUDGE_IDLE_S = 30.0
 JUDGE_EVERY_S = 1.0
 """At most this often are new rows judged."""
@@ -104,6 +104,8 @@ class Daemon:
             RefusedError: it is reachable from outside and has no password.
         """
         loop = asyncio.get_running_loop()
+        # Every source has a thread of its own to wait in: none is kept from its work by others.
+        loop.set_default_executor(ThreadPoolExecutor(OTHER_THREADS + len(self._collectors)))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         service = Service(
@@ -167,14 +169,18 @@ class Daemon:
         await asyncio.to_thread(set_component, self._store, name, state, detail)
 
     def _collect(self, collector: Collector) -> Callable[[], Coroutine[None, None, None]]:
+        pace = Pace(collector)
+
         async def once() -> None:
+            if not pace.due():
+                await asyncio.sleep(LOOK_S)
+                return
+            pace.begin()
             got = await asyncio.to_thread(drain, self._store, collector, stop=self._halt)
             self._read_at[collector.source.name] = utc_now()
             if got.events:
                 self._fresh.set()
-            # Many small commits cost more than one: under load a batch waits for company.
-            if got.events < BUSY_EVENTS:
-                await asyncio.sleep(POLL_S)
+            await asyncio.sleep(pace.rest_s(got.events, failed=got.error is not None))
 
         return once
 

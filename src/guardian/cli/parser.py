@@ -12,6 +12,7 @@ from guardian.cli.parser_devices import add_devices
 _BENCHES = {
     "ingest": "an EVE file into the store, against bare decoding of it",
     "replay": "a capture through Guardian, against Suricata alone",
+    "latency": "from a line of Suricata's log to the page, under load",
     "query": "the page's queries over many rows",
     "detect": "all detectors over a day of rows",
     "lists": "compile and look up blocked names",
