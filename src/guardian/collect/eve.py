@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 SAMPLES = 50
 """Refused lines of one reason in one batch that are kept with their place; all are counted."""
 
+FULL_LINES = 20_000
+"""A chunk with so many lines is one of a backlog: more of the log waits."""
+
 _LONG_LINE = 2048
 """Only a longer line can nest deeply enough to need a look (``eve_check.MAX_DEPTH``)."""
 
@@ -108,6 +111,7 @@ class EveDecoder:
         return Batch(
             tables=tables,
             numbered=len(lines),
+            full=len(lines) >= FULL_LINES,
             bookmark=chunk.mark.as_json(),
             rejects=(*chunk.rejects, *rejects.found()),
             events=len(lines) - rejects.total,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from guardian.errors import CollectorError
-from guardian.store import ingest
+from guardian.store import bulk, ingest
 
 if TYPE_CHECKING:
     import threading
@@ -39,7 +39,7 @@ def drain(
     """Read what is unread of a source into the store.
 
     A source that breaks midway keeps what was read before. ``progress`` is called
-    after each commit; ``stop`` ends the reading after the batch in hand.
+    after each commit; ``stop`` ends the reading after the transaction in hand.
 
     Raises:
         StoreError: the store could not commit; the bookmark stands where it was.
@@ -49,10 +49,11 @@ def drain(
     error: str | None = None
     mark = ingest.bookmark(store, source_id)
     try:
-        for batch in _ahead(collector.batches(mark, final=final)):
-            ingest.commit(store, source_id, batch)
+        batches = _ahead(collector.batches(mark, final=final))
+        for written in bulk.commit_all(store, source_id, batches):
             so_far = Progress(
-                events=so_far.events + batch.events, rejected=so_far.rejected + batch.rejected
+                events=so_far.events + written.events,
+                rejected=so_far.rejected + written.rejected,
             )
             if progress is not None:
                 progress(so_far)

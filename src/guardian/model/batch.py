@@ -44,6 +44,9 @@ class Batch:
     over the whole batch from 0 to below that many: their ids then follow the source's order
     across tables. ``newest`` is the latest time of an event where no ``ts`` says it.
 
+    ``full`` says that more of the source waits, as far as is known: this batch may share
+    its transaction with the next.
+
     ``dropped`` counts what a live source lost because nobody had time for it.
     """
 
@@ -53,6 +56,7 @@ class Batch:
     events: int = 0
     replace: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     numbered: int = 0
+    full: bool = False
     newest: datetime | None = None
     dropped: int = 0
 

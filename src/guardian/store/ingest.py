@@ -112,34 +112,39 @@ def commit(store: Store, source_id: int, batch: Batch) -> None:
         StoreFullError: there is no room; the bookmark stands where it was.
     """
     store.require_room()
-    newest: list[datetime] = [] if batch.newest is None else [batch.newest]
     with store.transaction() as tx:
-        if batch.numbered:
-            _insert_numbered(tx, batch, source_id)
-        for table, columns in batch.tables.items():
-            if columns.num_rows and not batch.numbered:
-                newest.append(pc.max(columns["ts"]).as_py())
-                key = batch.replace.get(table)
-                append(tx, table, _changed(tx, table, columns, source_id, key), source_id)
-        _reject(tx, source_id, batch.rejects)
-        tx.execute(
-            """
-            UPDATE source
-            SET bookmark = $bookmark, events = events + $events, rejected = rejected + $rejected,
-                last_read = $now, last_event = greatest(last_event, $newest)
-            WHERE source_id = $source_id
-            """,
-            {
-                "bookmark": json.dumps(batch.bookmark),
-                "events": batch.events,
-                "rejected": batch.rejected,
-                "now": utc_now(),
-                "newest": max(newest, default=None),
-                "source_id": source_id,
-            },
-        )
-        if batch.dropped:
-            _drop(tx, source_id, batch.dropped)
+        write(tx, source_id, batch)
+
+
+def write(tx: Transaction, source_id: int, batch: Batch) -> None:
+    """Write a batch and its bookmark into an open transaction."""
+    newest: list[datetime] = [] if batch.newest is None else [batch.newest]
+    if batch.numbered:
+        _insert_numbered(tx, batch, source_id)
+    for table, columns in batch.tables.items():
+        if columns.num_rows and not batch.numbered:
+            newest.append(pc.max(columns["ts"]).as_py())
+            key = batch.replace.get(table)
+            append(tx, table, _changed(tx, table, columns, source_id, key), source_id)
+    _reject(tx, source_id, batch.rejects)
+    tx.execute(
+        """
+        UPDATE source
+        SET bookmark = $bookmark, events = events + $events, rejected = rejected + $rejected,
+            last_read = $now, last_event = greatest(last_event, $newest)
+        WHERE source_id = $source_id
+        """,
+        {
+            "bookmark": json.dumps(batch.bookmark),
+            "events": batch.events,
+            "rejected": batch.rejected,
+            "now": utc_now(),
+            "newest": max(newest, default=None),
+            "source_id": source_id,
+        },
+    )
+    if batch.dropped:
+        _drop(tx, source_id, batch.dropped)
 
 
 def _drop(tx: Transaction, source_id: int, number: int) -> None:
