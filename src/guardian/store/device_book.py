@@ -10,6 +10,8 @@ import ipaddress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -117,6 +119,34 @@ def destinations(reader: Reader, device_id: str, *, limit: int = 25) -> list[Row
         """,
         {"device": device_id, "limit": limit},
     )
+
+
+def place_names(reader: Reader, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Row]:
+    """Return what destinations are called: name and source by (address at home, destination).
+
+    The answer that this very device got goes before what the house knows.
+    """
+    frame = pl.DataFrame(
+        sorted(set(pairs)), schema={"src_ip": pl.String, "dest_ip": pl.String}, orient="row"
+    )
+    with reader.registered("pair", frame):
+        rows = reader.rows(
+            """
+            SELECT p.src_ip, p.dest_ip, coalesce(any_value(t.name), any_value(h.name)) AS name,
+                   CASE WHEN any_value(t.name) IS NOT NULL THEN 'dns'
+                        ELSE any_value(h.source) END AS source
+            FROM pair p
+            LEFT JOIN device_address a ON a.ip = p.src_ip
+            LEFT JOIN (SELECT device_id, ip, arg_max(name, (last_ts, name)) AS name
+                       FROM device_told WHERE said_by = 'home'
+                         AND ip IN (SELECT dest_ip FROM pair) GROUP BY ALL) t
+                ON t.device_id = a.device_id AND t.ip = p.dest_ip
+            LEFT JOIN (SELECT * FROM v_house_name WHERE ip IN (SELECT dest_ip FROM pair)) h
+                ON h.ip = p.dest_ip
+            GROUP BY ALL
+            """
+        )
+    return {(row["src_ip"], row["dest_ip"]): row for row in rows if row["name"]}
 
 
 def events(reader: Reader, ids: Sequence[str], *, limit: int = 50) -> list[Row]:

@@ -249,8 +249,9 @@ def devices(reader: Reader, *, text: str | None = None, limit: int = 200) -> lis
         SELECT d.*, a.addresses,
                coalesce(i.open, 0) AS open_incidents, coalesce(i.watch, 0) AS watch
         FROM device d
-        LEFT JOIN (SELECT device_id, list(DISTINCT ip ORDER BY ip) AS addresses
-                   FROM device_address WHERE valid_to IS NULL GROUP BY 1) a USING (device_id)
+        LEFT JOIN (SELECT r.root AS device_id, list(DISTINCT ip ORDER BY ip) AS addresses
+                   FROM device_address JOIN v_device_root r USING (device_id)
+                   WHERE valid_to IS NULL GROUP BY 1) a USING (device_id)
         LEFT JOIN (SELECT device_id,
                           count(*) FILTER (verdict IN ('malicious', 'suspicious')) AS open,
                           count(*) FILTER (verdict = 'surveillance') AS watch

@@ -16,6 +16,7 @@ from guardian.store import (
     reconcile,
 )
 from guardian.web import draw, draw_device
+from guardian.web.device_words import NAMED_BY
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -52,6 +53,18 @@ def view(site: Site, reader: Reader, row: pages.Row) -> dict[str, Any]:
         "heard": heard,
         "rows": sorted(found, key=lambda each: each["last_seen"], reverse=True)[:20],
     }
+
+
+def named(reader: Reader, rows: list[pages.Row]) -> list[pages.Row]:
+    """Return evidence rows with what their destinations are called, and who said so."""
+    pairs = [(row["src_ip"], row["dest_ip"]) for row in rows if row["src_ip"] and row["dest_ip"]]
+    known = device_book.place_names(reader, pairs) if pairs else {}
+    found = []
+    for row in rows:
+        place = known.get((row["src_ip"], row["dest_ip"]))
+        name, said = (place["name"], NAMED_BY[place["source"]]) if place else (None, None)
+        found.append({**row, "dest_name": name, "dest_said": said})
+    return found
 
 
 def _day(

@@ -11,7 +11,7 @@ from guardian.model import words
 from guardian.model.response import Verb
 from guardian.store import pages, pages_blind, pages_evidence, pages_listened
 from guardian.triage import feedback
-from guardian.web import cards, origin, rhythm, story
+from guardian.web import cards, device_view, origin, rhythm, story
 from guardian.web.site import is_fragment, local_path
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _incidents(routes: APIRouter, site: Site) -> None:
                 raise HTTPException(404, "no such incident")
             found = pages.findings(reader, incident_id=incident_id, limit=50)
             ids = [each for finding in found for each in finding["evidence"]]
-            evidence = _first_rows(reader, found)
+            evidence = device_view.named(reader, _first_rows(reader, found))
             drawing = rhythm.rhythm(reader, row, found, zone=site.zone)
             answers = [
                 cards.card(each, now=now, zone=site.zone)
@@ -138,6 +138,7 @@ def _incidents(routes: APIRouter, site: Site) -> None:
             found = pages.findings(reader, incident_id=incident_id, limit=200)
             ids = [each for finding in found for each in finding["evidence"]]
             rows = pages_evidence.evidence(reader, ids, limit=pages.MAX_ROWS)
+            rows = device_view.named(reader, rows)
         return site.page(
             "evidence.html",
             title="Evidence",
