@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -157,6 +159,57 @@ def test_a_new_list_is_matched_with_what_was_seen_before(tmp_path: Path) -> None
     assert (loaded.indicators, loaded.refused) == (1, 1)
     assert detect.run(store, detect.Settings()).findings == 1
     store.close()
+
+
+def test_a_list_keeps_its_licence_its_age_and_its_digest(
+    tmp_path: Path, memory_store: Store
+) -> None:
+    file = tmp_path / "list.txt"
+    file.write_text(
+        "# A list of bad names\n# Last updated: 2026-01-10 04:00:00 UTC\n# License: CC0-1.0\n"
+        "evil.example\n"
+    )
+    loaded = indicators.load(memory_store, file, "bad")
+    assert (loaded.licence, loaded.made_at) == ("CC0-1.0", datetime(2026, 1, 10, 4))
+    with memory_store.read() as reader:
+        (row,) = indicators.lists(reader, now=datetime(2026, 1, 20, 5))
+    assert row["age_days"] == 10
+    assert row["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert (row["entries"], row["refused"], row["origin"]) == (1, 0, str(file))
+    file.write_text("other.example\n")
+    assert indicators.load(memory_store, file, "bad", licence="mine").licence == "mine"
+    with memory_store.read() as reader:
+        assert len(indicators.lists(reader)) == 1
+
+
+def test_a_day_of_rows_meets_big_lists_in_seconds(memory_store: Store) -> None:
+    with memory_store.transaction() as tx:
+        tx.execute(
+            "INSERT INTO indicator SELECT 'domain', 'd' || i || '.bad.example', 'big', NULL, "
+            "TIMESTAMP '2026-01-10' FROM range(100000) t(i)"
+        )
+        tx.execute(
+            "INSERT INTO indicator SELECT 'ip', '203.' || (i // 65536) || '.' || "
+            "(i // 256 % 256) || '.' || (i % 256), 'big', NULL, TIMESTAMP '2026-01-10' "
+            "FROM range(100000) t(i)"
+        )
+    fill(memory_store, {
+        "dns": [{"repeat": 500, "src_ip": "192.168.1.20", "rrname": "a.d{i}.bad.example"}],
+        "flow": [{"repeat": 500, "src_ip": "192.168.1.20", "dest_ip": "203.0.{i}.9"}],
+    })  # fmt: skip
+    keep = {"intel.name", "intel.address", "intel.network", "intel.fingerprint", "intel.url"}
+    every = {each.name for each in engine.detectors(detect.Settings())[0]}
+    report = detect.run(memory_store, detect.Settings(disabled=tuple(every - keep)))
+    assert report.errors == ()
+    with memory_store.read() as reader:
+        found = reader.rows(
+            "SELECT detector, count(*) AS n, any_value(facts ->> '$.lists[0]') AS list "
+            "FROM finding GROUP BY detector ORDER BY detector"
+        )
+    assert [(row["detector"], row["n"], row["list"]) for row in found] == [
+        ("intel.address", 256, "big"),
+        ("intel.name", 500, "big"),
+    ]
 
 
 @pytest.mark.parametrize(

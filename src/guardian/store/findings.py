@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from guardian.model.finding import Level
 
 if TYPE_CHECKING:
@@ -89,15 +91,16 @@ def upsert(
             {"ids": list(fresh)},
         )
     }
-    changed = 0
-    for key, row in fresh.items():
-        old = known.get(key)
-        merged = row if old is None else _grown(old, row, limits)
-        if old is not None and merged == old:
-            continue
-        _write(tx, merged, now, new=old is None)
-        changed += 1
-    return changed
+    new = [row for key, row in fresh.items() if key not in known]
+    grown = [
+        merged
+        for key, row in fresh.items()
+        if key in known and (merged := _grown(known[key], row, limits)) != known[key]
+    ]
+    _add(tx, new, now)
+    for row in grown:
+        _write(tx, row, now)
+    return len(new) + len(grown)
 
 
 _COLUMNS = (
@@ -152,16 +155,34 @@ def _plain(value: object) -> object:
     return str(value)
 
 
-def _write(tx: Transaction, row: Row, now: datetime, *, new: bool) -> None:
-    values = row | {"facts": json.dumps(row["facts"]), "updated_at": now}
-    if new:
-        names = (*_COLUMNS, "updated_at")
-        tx.execute(
-            f"INSERT INTO finding ({', '.join(names)}) "
-            f"VALUES ({', '.join('$' + name for name in names)})",
-            values,
-        )
+def _add(tx: Transaction, rows: Sequence[Row], now: datetime) -> None:
+    """Write new findings at once: a flood brings thousands."""
+    if not rows:
         return
+    columns = (*_COLUMNS, "updated_at")
+    frame = pl.DataFrame(
+        [[*(_stored(row)[name] for name in _COLUMNS), now] for row in rows],
+        schema={name: _TYPES.get(name, pl.String()) for name in columns},
+        orient="row",
+    )
+    names = ", ".join(columns)
+    with tx.registered("fresh_finding", frame):
+        tx.execute(f"INSERT INTO finding ({names}) SELECT {names} FROM fresh_finding")
+
+
+_TYPES: dict[str, pl.DataType] = {
+    **dict.fromkeys(("peers", "evidence", "tags"), pl.List(pl.String)),
+    **dict.fromkeys(("first_seen", "last_seen", "updated_at"), pl.Datetime("us")),
+    "count": pl.Int64(),
+}
+
+
+def _stored(row: Row) -> Row:
+    return row | {"facts": json.dumps(row["facts"])}
+
+
+def _write(tx: Transaction, row: Row, now: datetime) -> None:
+    values = _stored(row) | {"updated_at": now}
     sets = [name for name in (*_COLUMNS, "updated_at") if name != "id"]
     tx.execute(
         f"UPDATE finding SET {', '.join(f'{name} = ${name}' for name in sets)} WHERE id = $id",

@@ -38,3 +38,15 @@ CREATE TABLE rare_call (
     failed    BIGINT NOT NULL,
     flow_id   BIGINT NOT NULL         -- the row id of the first call
 );
+
+-- Where each threat list came from: one row a list, replaced when it is loaded again.
+CREATE TABLE indicator_list (
+    list      VARCHAR PRIMARY KEY,
+    origin    VARCHAR NOT NULL,         -- the file it was read from
+    licence   VARCHAR,                  -- as its head says, or as whoever loaded it said
+    made_at   TIMESTAMP,                -- as its head says, else when its file was last changed
+    sha256    VARCHAR NOT NULL,         -- of the file
+    entries   BIGINT NOT NULL,
+    refused   BIGINT NOT NULL,          -- lines that are no indicator
+    loaded_at TIMESTAMP NOT NULL
+);
