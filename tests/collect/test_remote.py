@@ -156,6 +156,56 @@ def test_a_busy_hour_is_read_in_halves(
     assert [row["foreign_id"] for row in rows(memory_store)] == list(range(300))
 
 
+def device(number: int, seen_ago_s: float, **values: Any) -> dict[str, Any]:
+    now = int(time.time())
+    return {
+        "id": number, "hwaddr": f"02:00:00:00:00:{number:02x}", "interface": "eth0",
+        "firstSeen": now - 9999, "lastQuery": now, "numQueries": 7, "macVendor": None,
+        "ips": [{"ip": f"192.168.1.{number}", "name": f"host{number}", "nameUpdated": now,
+                 "lastSeen": int(now - seen_ago_s)}],
+    } | values  # fmt: skip
+
+
+def test_devices_and_leases_are_sightings(
+    server: Pihole,
+    collector: PiholeApiCollector,
+    memory_store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pihole_api, "DEVICES_EVERY_S", 0.0)
+    lease = {"expires": int(time.time()) + 600, "name": "tv", "hwaddr": "02:00:00:00:00:AA",
+             "ip": "192.168.1.50", "clientid": "*"}  # fmt: skip
+    server.devices = [device(n, 100 - n) for n in range(1, 40)]
+    server.devices.append(device(77, 5, hwaddr="ip-192.168.1.77"))
+    server.leases = [lease]
+    server.queries = [query(0, 5)]
+    assert drain(memory_store, collector).events == 1 + 40 + 1
+
+    def seen() -> list[dict[str, Any]]:
+        with memory_store.read() as reader:
+            return reader.rows("SELECT * FROM sighting ORDER BY id")
+
+    found = {row["ip"]: row for row in seen()}
+    assert (found["192.168.1.7"]["mac"], found["192.168.1.7"]["name"]) == (
+        "02:00:00:00:00:07", "host7"
+    )  # fmt: skip
+    assert found["192.168.1.77"]["mac"] is None
+    assert found["192.168.1.50"]["method"] == "lease"
+    assert found["192.168.1.50"]["mac"] == "02:00:00:00:00:aa"
+    assert drain(memory_store, collector).events == 0  # nothing new
+    server.leases[0]["expires"] += 600  # only renewed
+    server.devices[3] = device(4, 0)
+    collector.close()
+    client = PiholeClient(server.url, "secret", limits=FAST)
+    again = PiholeApiCollector(server.url, client=client, every_s=0.0)  # restarted
+    assert drain(memory_store, again).events == 1
+    server.leases[0]["name"] = "television"
+    assert drain(memory_store, again).events == 1
+    assert seen()[-1]["name"] == "television"
+    again.close()
+    assert len(rows(memory_store)) == 1
+
+
 def test_an_absent_server_and_a_wrong_password(server: Pihole, memory_store: Store) -> None:
     for url, password, word in (
         ("http://127.0.0.1:9", "secret", "127.0.0.1:9"),

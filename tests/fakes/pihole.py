@@ -46,6 +46,8 @@ class Pihole:
     groups: list[dict[str, Any]] = field(default_factory=list)
     clients: list[dict[str, Any]] = field(default_factory=list)
     queries: list[dict[str, Any]] = field(default_factory=list)
+    devices: list[dict[str, Any]] = field(default_factory=list)
+    leases: list[dict[str, Any]] = field(default_factory=list)
     blocking: bool = True
     swapping: int = 0
     """So many writes fail as they do while gravity swaps its database."""
@@ -110,6 +112,10 @@ class Pihole:
         match parts:
             case ["queries"]:
                 return self._queries(query)
+            case ["network", "devices"]:
+                return 200, {"devices": self.devices[: int(query.get("max_devices", 10))]}
+            case ["dhcp", "leases"]:
+                return 200, {"leases": self.leases}
             case ["domains", *rest]:
                 return self._domains(method, rest, body)
             case ["groups", *rest]:

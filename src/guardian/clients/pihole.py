@@ -14,6 +14,7 @@ from urllib.parse import quote
 import msgspec
 
 from guardian.clients.http import Answer, HttpService, Limits
+from guardian.clients.pihole_network import Devices, Leases
 from guardian.errors import ClientAuthError, ClientError, ClientResponseError
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx
+
+    from guardian.clients.pihole_network import Lease, NetworkDevice
 
 ListType = Literal["allow", "deny"]
 ListKind = Literal["exact", "regex"]
@@ -212,6 +215,19 @@ class PiholeClient:
             if oldest <= 0 or len(page) < length or oldest > params.get("cursor", oldest):
                 return
             params["cursor"] = oldest - 1
+
+    async def devices(self, *, most: int = 1000, addresses: int = 50) -> tuple[NetworkDevice, ...]:
+        """Return the devices that Pi-hole saw in the network, the latest to ask first."""
+        params: dict[str, str | int | float | bool] = {
+            "max_devices": most,
+            "max_addresses": addresses,
+        }
+        answer = await self._call("GET", "/network/devices", params=params)
+        return answer.decode(Devices).devices
+
+    async def leases(self) -> tuple[Lease, ...]:
+        """Return the DHCP leases that Pi-hole gave; none when it gives none."""
+        return (await self._call("GET", "/dhcp/leases")).decode(Leases).leases
 
     async def domains(
         self, kind_of_list: ListType | None = None, kind: ListKind | None = None

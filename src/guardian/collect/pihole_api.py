@@ -1,4 +1,4 @@
-"""Collect queries from Pi-hole v6 by its API, over one session that lives as long as this.
+"""Collect queries, devices and leases from Pi-hole v6 by its API, over one long session.
 
 The API has no "after this id", ids are given again after a crash, and rows change while
 answers come in. So it is read by time: each reading begins a little before the last row
@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from guardian.clients.pihole import PiholeClient
-from guardian.collect import columns
+from guardian.collect import columns, pihole_devices
 from guardian.collect.pihole_words import KEY, RCODES, STATUSES
 from guardian.collect.remote import Poller
 from guardian.collect.text_values import LAST_S
@@ -25,6 +25,8 @@ from guardian.model.batch import Batch, Reject, SourceInfo
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    import pyarrow as pa
 
     from guardian.clients.pihole import Query
 
@@ -43,6 +45,9 @@ MAX_WINDOW_ROWS = 200_000
 
 MIN_WINDOW_S = 1.0
 
+DEVICES_EVERY_S = 60.0
+"""How often devices and leases are asked for: FTL writes its network table once a minute."""
+
 
 class PiholeApiCollector:
     """Read Pi-hole's queries by its API. ``close`` gives the session's seat back."""
@@ -60,6 +65,7 @@ class PiholeApiCollector:
         self._url = url
         self._client = client or PiholeClient(url, password, ca_file=ca_file, tls_name=tls_name)
         self._poller = Poller(every_s)
+        self._devices_at = 0.0
 
     @property
     def source(self) -> SourceInfo:
@@ -92,6 +98,14 @@ class PiholeApiCollector:
                 mark = _Mark.of(batch.bookmark)
                 yield batch
             start = end
+        if final or time.monotonic() >= self._devices_at:
+            self._devices_at = time.monotonic() + DEVICES_EVERY_S
+            seen = self._poller.call(pihole_devices.ask(self._client))
+            table, mark = _sightings(seen, mark)
+            if table is not None:
+                yield Batch(
+                    tables={"sighting": table}, bookmark=mark.as_json(), events=table.num_rows
+                )
 
     def close(self) -> None:
         """Log out. Safe to call twice."""
@@ -109,16 +123,41 @@ class PiholeApiCollector:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Mark:
-    """The time of the newest row, and a digest of the last rows that may still change."""
+    """The time of the newest row, and a digest of the last rows that may still change.
+
+    ``seen_s`` is when the device was seen that was seen last, ``leases`` are digests.
+    """
 
     ts: float = 0.0
     digest: str = ""
+    seen_s: float = 0.0
+    leases: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, bookmark: Mapping[str, object] | None) -> _Mark:
         if not bookmark:
             return cls()
-        return cls(ts=float(str(bookmark["ts"])), digest=str(bookmark["digest"]))
+        leases = bookmark.get("leases")
+        return cls(
+            ts=float(str(bookmark["ts"])),
+            digest=str(bookmark["digest"]),
+            seen_s=float(str(bookmark.get("seen_s", 0.0))),
+            leases=tuple(map(str, leases)) if isinstance(leases, list) else (),
+        )
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "ts": self.ts, "digest": self.digest, "seen_s": self.seen_s,
+            "leases": list(self.leases),
+        }  # fmt: skip
+
+
+def _sightings(found: pihole_devices.Found, mark: _Mark) -> tuple[pa.Table | None, _Mark]:
+    """Return what is new among devices and leases, and the mark behind it."""
+    table, seen_s = pihole_devices.sightings(found, since_s=mark.seen_s, known=mark.leases)
+    leases = pihole_devices.digests(found)
+    after = replace(mark, seen_s=seen_s, leases=leases)
+    return (table if table.num_rows or after != mark else None), after
 
 
 _SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -157,7 +196,7 @@ def _batch(rows: list[Query], mark: _Mark, *, lost: bool) -> Batch | None:
         tables={
             "dns_log": columns.to_arrow(good.drop("seconds", "reply").sort("ts", "foreign_id"))
         },
-        bookmark={"ts": last, "digest": digest},
+        bookmark=replace(mark, ts=last, digest=digest).as_json(),
         rejects=tuple(rejects),
         events=good.filter(pl.col("seconds") > mark.ts).height,
         replace={"dns_log": KEY},
