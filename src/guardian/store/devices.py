@@ -126,7 +126,8 @@ def assign(
             else:
                 locked.add(column)
                 reasons[column] = "because you said so"
-                note(tx, wanted, actor, "set", f"{column}: {row[column] or '—'} → {text}")
+                was = "" if row[column] in (None, text) else f"{row[column]} → "
+                note(tx, wanted, actor, "set", f"{column}: {was}{text}")
             if text is not None or column in _NO_EVIDENCE:
                 tx.execute(f"UPDATE device SET {column} = ? WHERE device_id = ?", [text, wanted])
         tx.execute(

@@ -16,7 +16,7 @@ from guardian.store import (
     reconcile,
 )
 from guardian.web import draw, draw_device
-from guardian.web.device_words import NAMED_BY
+from guardian.web.device_words import NAMED_SHORT
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -62,7 +62,7 @@ def named(reader: Reader, rows: list[pages.Row]) -> list[pages.Row]:
     found = []
     for row in rows:
         place = known.get((row["src_ip"], row["dest_ip"]))
-        name, said = (place["name"], NAMED_BY[place["source"]]) if place else (None, None)
+        name, said = (place["name"], NAMED_SHORT[place["source"]]) if place else (None, None)
         found.append({**row, "dest_name": name, "dest_said": said})
     return found
 

@@ -26,6 +26,16 @@ NAMED_BY = {
 }
 """Where the name of a destination comes from."""
 
+NAMED_SHORT = {
+    "dns": "asked for",
+    "sni": "TLS name",
+    "http": "HTTP host",
+    "certificate": "certificate",
+    "dns_other": "asked for by another",
+    "reverse_dns": "reverse look-up",
+}
+"""The same beside a row of evidence."""
+
 SOURCES = {
     "dhcp_name": "Name it gives the router",
     "mdns_name": "Name it announces (mDNS)",

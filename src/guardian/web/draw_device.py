@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-WIDTH, HEIGHT = 640, 120
-_FOOT = 14
+WIDTH, HEIGHT = 640, 128
+_FOOT = 22
 """Room below the columns for the hours."""
 
 
@@ -67,7 +67,7 @@ def explained(
             up[place] += int(slot["explained"])
             down[place] += int(slot["unexplained"])
     top = max(*up, *down, 1)
-    line, step = 64, WIDTH / 24
+    line, step = 66, WIDTH / 24
     parts = [f'<line x1="0" x2="{WIDTH}" y1="{line}" y2="{line}"/>']
     for place in range(24):
         if up[place]:
@@ -82,7 +82,7 @@ def explained(
 
 def _hours(clock: Sequence[str], step: float) -> list[str]:
     return [
-        f'<text x="{place * step + 2:.1f}" y="{HEIGHT - 2}">{int(text):02d} h</text>'
+        f'<text x="{place * step + 2:.1f}" y="{HEIGHT - 4}">{int(text):02d} h</text>'
         for place, text in enumerate(clock)
         if place % 6 == 0
     ]

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 _NAMES = ("dhcp_name", "mdns_name", "client_name", "netbios_name")
 _DUID = 6
 _WEIGHTS = (
-    (_NAMES, 5, "the name {value}"),
-    (("dhcp_params",), 2, "the options its DHCP client asks for"),
-    (("vendor_class",), 1, "the DHCP client {value}"),
-    (("model",), 2, "the model {value}"),
-    (("tls_client", "ja3"), 2, "how its programs open TLS"),
-    (("user_agent",), 1, "the program {value}"),
-    (("duid",), _DUID, "the same DHCPv6 identifier"),
+    (_NAMES, 5, "both have the name {value}"),
+    (("dhcp_params",), 2, "both ask for the same DHCP options"),
+    (("vendor_class",), 1, "both have the DHCP client {value}"),
+    (("model",), 2, "both say their model is {value}"),
+    (("tls_client", "ja3"), 2, "both open TLS connections in the same way"),
+    (("user_agent",), 1, "both use the program {value}"),
+    (("duid",), _DUID, "both have the same DHCPv6 identifier"),
 )
 
 _RARE_AT_MOST = 2
@@ -123,7 +123,7 @@ def score(new: Candidate, old: Candidate, house: House | None = None) -> tuple[i
             sources[0] in ("tls_client", "user_agent")
             and any(house.rare(source, each) for source in sources for each in shared)
         )
-        reasons.append(f"both have {words.format(value=f'“{shared[0]}”')}")
+        reasons.append(words.format(value=f"“{shared[0]}”"))
     total += _RARE_BONUS if rare and house.hints else 0
     both = _rare_places(new, old, house)
     if both:
