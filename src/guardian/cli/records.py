@@ -61,6 +61,9 @@ def explain(options: argparse.Namespace) -> int:
         say(f"  likely: {cause['text']} ({', '.join(cause['facts'])})")
     for fact in incident["facts"]:
         say(f"  {fact['id']:>4}  {fact['text']}")
+    model = incident["model"] or {}
+    if model.get("instead_of"):
+        say(f"\nNot asked: {'; '.join(model['instead_of'])}")
     say(f"\nWords by {incident['written_by']}. Evidence: {len(incident['evidence'])} rows.")
     for proposal in incident["proposals"]:
         say(f"Proposal {proposal}: guardian approve {proposal}")
