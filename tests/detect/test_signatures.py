@@ -202,6 +202,11 @@ TABLE: dict[int, tuple[Callable[[Wire, float, str], object], Callable[[Wire, flo
         tcp(6379, (">", b"*4\r\n$6\r\nconfig\r\n$3\r\nset\r\n$3\r\ndir\r\n$16\r\n/var/spool/cron/\r\n")),
         tcp(6379, (">", b"*4\r\n$6\r\nconfig\r\n$3\r\nset\r\n$3\r\ndir\r\n$14\r\n/var/lib/redis\r\n")),
     ),
+    9000348: (tcp(6667, (">", b"NICK [DEU|XP]48213\r\nUSER x 0 * :x\r\n")), tcp(6667, (">", b"NICK anna\r\nUSER anna 0 * :Anna\r\n"))),
+    9000349: (
+        tcp(6667, (">", b"JOIN #x\r\n"), ("<", b":m!m@h PRIVMSG #x :.advscan 445 100 5\r\n")),
+        tcp(6667, (">", b"JOIN #x\r\n"), ("<", b":m!m@h PRIVMSG #x :did you scan the page?\r\n")),
+    ),
     9000401: (tcp(3333, (">", STRATUM)), tcp(3333, (">", b'{"id":1,"method":"mining_news.list"}\n'))),
     9000402: (
         tcp(3333, (">", b"{}\n"), ("<", b'{"id":null,"method":"mining.notify","params":[]}\n')),

@@ -17,6 +17,7 @@
 --   span_s: {default: 600, unit: s, reason: "guessing is quick; a job that fails repeats every few minutes"}
 --   max_session_s: {default: 90, unit: s, reason: "a refused login ends within seconds to a server's grace time"}
 --   max_bytes: {default: 12000, unit: bytes, reason: "median from the server: greeting, keys and refusals; a session of use gives more"}
+--   max_bytes_smb: {default: 6000, unit: bytes, reason: "a refused SMB login gives two to three thousand; a look into a folder more"}
 --   max_dispersion: {default: 0.35, unit: quartile coefficient, reason: "refusals are alike in size, sessions of use are not"}
 --   ports: {default: [21, 22, 23, 25, 110, 143, 389, 445, 465, 587, 993, 995, 1433, 2222, 2323, 3306, 3389, 5432, 5900, 5901, 5985, 8291], unit: ports, reason: "login services, for protocols that the sensor did not tell"}
 --   protocols: {default: [ssh, ftp, smtp, rdp, smb, telnet, imap, pop3, rfb, pgsql, mysql, krb5, ldap], unit: protocols, reason: "protocols that begin with a login"}
@@ -48,5 +49,5 @@ SELECT 'brute_force>' || dest_ip || ':' || dest_port AS key, src_ip, [dest_ip] A
         median_bytes_down: arg_max(q[2], n)} AS facts,
        arg_max(evidence, n) AS evidence
 FROM spans
-WHERE q[2] <= $max_bytes AND (q[3] - q[1]) <= $max_dispersion * (q[3] + q[1])
+WHERE q[2] <= CASE app_proto WHEN 'smb' THEN $max_bytes_smb ELSE $max_bytes END AND (q[3] - q[1]) <= $max_dispersion * (q[3] + q[1])
 GROUP BY src_ip, dest_ip, dest_port

@@ -18,6 +18,7 @@
 --   max_dispersion_long: {default: 0.1, unit: quartile coefficient, reason: "few calls must be more regular"}
 --   max_size_dispersion: {default: 0.3, unit: quartile coefficient, reason: "an idle implant says the same each time"}
 --   min_coverage: {default: 0.4, unit: share, reason: "calls times interval over the span: beats must fill it"}
+--   streams: {default: "\\.(m3u8|mpd|ts|m4s|aac|mp3|jpe?g|png|gif)(\\?|$)", unit: regular expression, reason: "players and web cameras ask for lists and pieces by the clock"}
 --   parallel_s: {default: 0.5, unit: s, reason: "connections opened together are one call"}
 --   long_s: {default: 1800, unit: s, reason: "from here on a sleep counts as long"}
 --   rhythm_s: {default: 1.0, unit: s, reason: "a measured rhythm of a known gadget matches within a second"}
@@ -54,6 +55,15 @@ often AS (
     WHERE h.ts BETWEEN $since AND $until AND h.hostname LIKE '%.%' AND h.hostname <> h.dest_ip
       AND (h.http_method = 'CONNECT' OR starts_with(h.url, 'http://'))
     GROUP BY ALL HAVING count(*) * 2 >= least($min_calls, $min_calls_long)
+    UNION ALL
+    -- Many requests for one page through few connections: the flows do not show the calls.
+    SELECT src_ip, host, dest_port, 'TCP', 'page', NOT regexp_matches(host, '^[0-9.]+$'), sum(n)::BIGINT, min(first_seen), max(last_seen)
+    FROM (SELECT h.src_ip, lower(coalesce(split_part(h.hostname, ':', 1), h.dest_ip)) AS host, h.dest_port, count(*) AS n,
+                 count(DISTINCT h.flow_id) AS lines, min(h.ts) AS first_seen, max(h.ts) AS last_seen
+          FROM http h JOIN place p ON p.ip = h.dest_ip
+          WHERE h.ts BETWEEN $since AND $until AND NOT regexp_matches(lower(h.url), $streams)
+          GROUP BY h.src_ip, host, h.dest_port, split_part(h.url, '?', 1))
+    WHERE n >= $min_calls AND lines * 2 <= n GROUP BY ALL
 ),
 owned AS (
     -- One device, whatever address it had in the window.
@@ -84,6 +94,11 @@ call AS (
     FROM http h JOIN origin o ON o.kind = 'http' AND o.src_ip = h.src_ip
         AND o.dest = lower(split_part(h.hostname, ':', 1)) AND o.dest_port IS NOT DISTINCT FROM h.dest_port
     WHERE h.ts BETWEEN $since AND $until AND (h.http_method = 'CONNECT' OR starts_with(h.url, 'http://'))
+    UNION ALL
+    SELECT o.pair, h.ts, NULL, h.id, false
+    FROM http h JOIN origin o ON o.kind = 'page' AND o.src_ip = h.src_ip
+        AND o.dest = lower(coalesce(split_part(h.hostname, ':', 1), h.dest_ip)) AND o.dest_port IS NOT DISTINCT FROM h.dest_port
+    WHERE h.ts BETWEEN $since AND $until AND NOT regexp_matches(lower(h.url), $streams)
 ),
 told AS (
     SELECT pair, count(*) AS n, min(ts) AS first_seen, max(ts) AS last_seen, count(*) FILTER (failed) AS failed,
@@ -143,6 +158,8 @@ SELECT 'beacon>' || dest || ':' || dest_port AS key, src_ips[-1] AS src_ip,
             WHEN devices >= $max_devices THEN 'low'
             -- Nobody there, but it has a name: a cloud service that is down.
             WHEN failed = n AND named THEN 'low'
+            -- A page that keeps itself fresh.
+            WHEN kind = 'page' AND named THEN 'low'
             WHEN gadget AND named AND list_contains($usual_ports, dest_port) THEN 'low'
             WHEN interval_s <= $fast_s OR calls >= $many_calls OR NOT list_contains($usual_ports, dest_port)
                  OR (NOT named AND names_seen) THEN 'medium'
@@ -160,7 +177,7 @@ SELECT 'beacon>' || dest || ':' || dest_port AS key, src_ips[-1] AS src_ip,
         interval_histogram: list_transform(range(0, $bins::BIGINT), lambda b: len(list_filter(filled, lambda x: x = b))),
         calls_by_hour: calls_by_hour[:48], rhythm_of: rhythm_of,
         unanswered: failed, devices: devices, named: named} AS facts,
-       list_transform(ids, lambda i: kind || ':' || i) AS evidence
+       list_transform(ids, lambda i: CASE kind WHEN 'flow' THEN 'flow:' ELSE 'http:' END || i) AS evidence
 FROM whole
 WHERE NOT (named AND list_contains($mail_ports, dest_port))
   AND NOT exists (SELECT 1 FROM name_info i WHERE i.name = dest AND list_contains($explained_names, i.registrable))

@@ -50,3 +50,23 @@ CREATE TABLE indicator_list (
     refused   BIGINT NOT NULL,          -- lines that are no indicator
     loaded_at TIMESTAMP NOT NULL
 );
+
+-- Flows with who opened them and which way they went, as before; but a datagram that was answered
+-- by "unreachable" alone counts as failed: Suricata leaves such a flow in the state "new".
+CREATE OR REPLACE VIEW v_flow AS
+SELECT
+    f.id, f.ts, f.end_ts, f.source_id, f.flow_id, f.src_ip, f.src_port, f.dest_ip, f.dest_port, f.proto, f.app_proto,
+    f.bytes_toserver, f.bytes_toclient, f.pkts_toserver, f.pkts_toclient, f.state,
+    f.tcp_flags_ts, f.tcp_flags_tc, f.icmp_type, f.icmp_code, f.src_mac, f.dest_mac, f.parent_id,
+    s.home AS src_home, d.home AS dest_home, d.scope AS dest_scope,
+    CASE WHEN d.scope IN ('multicast', 'broadcast') THEN 'local'
+         WHEN s.home AND d.home THEN 'internal'
+         WHEN s.home THEN 'outbound'
+         WHEN d.home THEN 'inbound'
+         ELSE 'external' END AS direction,
+    -- opened: a handshake began here. failed: nobody answered it, or it was refused.
+    f.proto = 'TCP' AND coalesce(f.tcp_flags_ts & 2 > 0, true) AS opened,
+    CASE WHEN f.proto = 'TCP' AND coalesce(f.tcp_flags_ts, 0) > 0
+         THEN coalesce(f.tcp_flags_tc, 0) & 18 <> 18
+         ELSE coalesce(f.pkts_toclient, 0) = 0 OR (f.proto = 'UDP' AND f.state IS NOT DISTINCT FROM 'new') END AS failed
+FROM flow f JOIN address_info s ON s.ip = f.src_ip JOIN address_info d ON d.ip = f.dest_ip;
