@@ -85,9 +85,18 @@ def _scenes(options: argparse.Namespace, config: Config) -> int:
 
 
 def bench(options: argparse.Namespace) -> int:
-    """Measure, and print the figures as JSON."""
+    """Measure, and print the figures: as JSON, unless a table is asked for."""
     module = importlib.import_module(f"guardian.lab.bench_{options.what}")
     names = ("size", "server", "model", "kind", "ask")
     given = {name: getattr(options, name, None) for name in names}
-    write_json(module.run(**{name: value for name, value in given.items() if value is not None}))
+    figures = module.run(**{name: value for name, value in given.items() if value is not None})
+    if getattr(options, "format", "json") == "table":
+        rows = figures.get("kinds", [figures])
+        emit(options, rows, [name for name in rows[0] if name in _SHOWN])
+    else:
+        write_json(figures)
     return 0
+
+
+_SHOWN = ("kind", "records", "records_per_s", "bare_records_per_s", "ratio", "cpu_us_per_record",
+          "bare_cpu_us_per_record", "peak_rss_mb")  # fmt: skip

@@ -10,7 +10,7 @@ from guardian import __version__
 from guardian.cli.parser_devices import add_devices
 
 _BENCHES = {
-    "ingest": "an EVE file into the store, against bare decoding of it",
+    "ingest": "a source into the store, against merely reading it",
     "replay": "a capture through Guardian, against Suricata alone",
     "latency": "from a line of Suricata's log to the page, under load",
     "query": "the page's queries over many rows",
@@ -242,6 +242,10 @@ def _measuring(commands: Any) -> None:
         command = _command(bench, name, "measure:bench", text)
         command.set_defaults(what=name)
         command.add_argument("--size", type=int, help="rows, events or names to measure with")
+        if name == "ingest":
+            kinds = ("eve", "pihole-db", "pihole-log", "zeek", "zeek-json", "all")
+            command.add_argument("--kind", choices=kinds, help="what is read; default eve")
+            command.add_argument("--format", choices=("json", "table"), default="json")
         if name == "triage":
             command.add_argument("--server", metavar="URL", help="a machine with a model")
             command.add_argument("--model", help="the model's name there")
