@@ -81,7 +81,7 @@ def test_a_strangers_string_is_only_ever_text(
             tx.execute(
                 "UPDATE incident SET facts = $facts, claims = $claims WHERE id = 214",
                 {
-                    "facts": _json([{"id": bad, "text": bad}]),
+                    "facts": _json([{"id": bad, "kind": bad, "text": bad, "values": {bad: bad}}]),
                     "claims": _json([{"text": bad, "facts": [bad]}]),
                 },
             )
