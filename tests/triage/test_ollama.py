@@ -19,6 +19,7 @@ from guardian.store import explanations, incidents
 from guardian.store.ingest import utc_now
 from guardian.triage import export, feedback
 from guardian.triage.llm.base import Ask, ModelRefusedError
+from guardian.triage.llm.embedded import EmbeddedBackend, model_path
 from guardian.triage.llm.ollama import OllamaBackend
 
 if TYPE_CHECKING:
@@ -174,15 +175,43 @@ async def test_requests_and_answers_are_as_ollama_describes_them(
 
     async with StandIn(reply=lambda _: as_text(good_reply(beacon))) as server:
         await triage.explain_pending(home, settings(server.url))
-        health = await OllamaBackend(server.url, "small").health()
+        backend = OllamaBackend(server.url, "small")
+        health = await backend.health()
+        await backend.load(Ask(messages=[], schema={}))
+        await backend.embed(["one", "two"], deadline_s=5.0)
+        await backend.aclose()
     assert (health.ready, health.loaded, health.on_gpu) == (True, True, True)
     for path, body, _ in server.seen:
         if path == "POST /api/chat":
             valid("ChatRequest", body)
-    names = {"/api/tags": "ListResponse", "/api/ps": "PsResponse"}
+        if path == "POST /api/embed":
+            valid("EmbedRequest", body)
+    names = {"/api/tags": "ListResponse", "/api/ps": "PsResponse", "/api/embed": "EmbedResponse"}
     for path, value in server.sent:
         valid(names.get(path, "ChatStreamEvent"), json.loads(json.dumps(value)))
-    assert {path for path, _ in server.sent} == {"/api/tags", "/api/ps", "/api/chat"}
+    assert {path for path, _ in server.sent} == {*names, "/api/chat"}
+
+
+@pytest.mark.skipif(model_path() is None, reason="the embedded model is not installed")
+async def test_tokens_of_a_real_model_come_through_the_protocol() -> None:
+    """The stand-in's words are a real model's: made under the grammar of the request."""
+    own = EmbeddedBackend()
+
+    async def words(body: dict[str, Any]) -> str:
+        made = await own.ask(
+            Ask(messages=body["messages"], schema=body["format"], max_tokens=40, deadline_s=60)
+        )
+        return made.text
+
+    form = {"type": "object", "properties": {"word": {"enum": ["yes", "maybe"]}},
+            "required": ["word"], "additionalProperties": False}  # fmt: skip
+    asked = Ask(messages=[{"role": "user", "content": "Say yes or maybe, as JSON."}], schema=form)
+    async with StandIn(reply=words) as server:
+        backend = OllamaBackend(server.url, "small")
+        reply = await backend.ask(asked)
+        await backend.aclose()
+    assert json.loads(reply.text)["word"] in ("yes", "maybe")
+    await own.aclose()
 
 
 @pytest.mark.live
