@@ -24,6 +24,10 @@
 --   off_grace_s: {default: 120, unit: s, reason: "reports stop at most two minutes after the set is switched off"}
 --   off_share: {default: 0.1, unit: share, reason: "of the bytes of the half hour before, so little is left in the half hour after: standby"}
 --   off_min: {default: 3, unit: other calls, reason: "in the half hour before; of a set that did nothing else, nothing can be told"}
+--   outer_names: {default: [cloudflare-ech.com], unit: names, reason: "what an encrypted hello shows instead of the service's own name (ECH public names)"}
+--   told_s: {default: 86400, unit: s, reason: "an answer older than a day is not what a device goes by"}
+--   skew_s: {default: 2, unit: s, reason: "a resolver's log is to the second, and its clock is another one"}
+--   hints: {default: [address and port, client fingerprint], unit: bases, reason: "where nothing named the server; possible at most"}
 --   things: {default: [tv, camera, doorbell, plug, hub, appliance, speaker, printer], unit: device kinds, reason: "nobody types a question into these"}
 WITH spoken AS (
     SELECT source_id, flow_id, src_ip, dest_ip, lower(coalesce(nullif(sni, ''), subjectaltname[1])) AS name, ts, 'tls:' || id AS ref
@@ -34,19 +38,58 @@ WITH spoken AS (
 own AS (
     -- An encrypted hello shows the name of the relay, not of the service: what DNS answered counts then.
     SELECT source_id, flow_id, min(name) AS name FROM spoken
-    WHERE flow_id IS NOT NULL AND name LIKE '%.%' AND name <> 'cloudflare-ech.com' GROUP BY ALL
+    WHERE flow_id IS NOT NULL AND name LIKE '%.%' AND NOT list_contains($outer_names, name) GROUP BY ALL
+),
+-- An address that stands for several names: what this very device was last told it is, before it went there.
+shared AS (
+    SELECT a.ip FROM address_name a LEFT JOIN (SELECT DISTINCT name FROM name_hit) h USING (name)
+    GROUP BY a.ip HAVING count(DISTINCT a.name) > 1 AND count(h.name) > 0
+),
+answer AS (
+    SELECT client, ip, name, ts FROM (
+        SELECT CASE WHEN src_port = 53 THEN dest_ip ELSE src_ip END AS client, unnest(answers) AS ip, lower(rrname) AS name, ts
+        FROM dns WHERE ts BETWEEN $since - to_seconds($told_s) AND $until AND type = 'answer' AND rrtype IN ('A', 'AAAA')
+        UNION ALL
+        SELECT src_ip, unnest(answers), lower(rrname), ts
+        FROM dns_log WHERE ts BETWEEN $since - to_seconds($told_s) AND $until AND rrtype IN ('A', 'AAAA')
+    ) SEMI JOIN shared USING (ip)
+),
+told AS (
+    SELECT f.id, a.name FROM (
+        SELECT id, src_ip, dest_ip, ts + to_seconds($skew_s) AS by_ts FROM flow
+        SEMI JOIN shared ON shared.ip = flow.dest_ip WHERE ts BETWEEN $since AND $until
+    ) f ASOF JOIN answer a ON a.client = f.src_ip AND a.ip = f.dest_ip AND f.by_ts >= a.ts
+),
+hidden AS (
+    SELECT s.ref, a.name FROM (
+        SELECT ref, src_ip, dest_ip, ts + to_seconds($skew_s) AS by_ts FROM spoken WHERE list_contains($outer_names, name)
+    ) s ASOF JOIN answer a ON a.client = s.src_ip AND a.ip = s.dest_ip AND s.by_ts >= a.ts
+),
+-- What is left to go by where nothing names the server: stands in name_hit with a bar in it.
+hint AS (SELECT DISTINCT name FROM name_hit WHERE contains(name, '|')),
+client AS (
+    SELECT source_id, flow_id, min(h.name) AS name FROM (
+        SELECT source_id, flow_id, 'ja4|' || ja4 AS name FROM tls WHERE ts BETWEEN $since AND $until AND ja4 <> ''
+        UNION ALL SELECT source_id, flow_id, 'ja4|' || ja4 FROM quic WHERE ts BETWEEN $since AND $until AND ja4 <> ''
+    ) JOIN hint h USING (name) WHERE flow_id IS NOT NULL GROUP BY ALL
 ),
 flows AS (
-    SELECT f.src_ip, f.dest_ip, coalesce(o.name, n.name, f.dest_ip) AS name, f.ts, coalesce(f.end_ts, f.ts) AS end_ts,
+    SELECT f.src_ip, f.dest_ip, coalesce(o.name, t.name, n.name, e.name, c.name, f.dest_ip) AS name, f.ts, coalesce(f.end_ts, f.ts) AS end_ts,
            f.bytes_toserver AS up, f.bytes_toclient AS down, 'flow:' || f.id AS ref, f.source_id, f.flow_id,
-           CASE WHEN o.name IS NOT NULL THEN 'connection' WHEN n.name IS NOT NULL THEN 'dns answer' ELSE 'address' END AS via
-    FROM v_flow f LEFT JOIN own o USING (source_id, flow_id) LEFT JOIN v_address_name n ON n.ip = f.dest_ip
+           CASE WHEN o.name IS NOT NULL THEN 'connection' WHEN coalesce(t.name, n.name) IS NOT NULL THEN 'dns answer'
+                WHEN e.name IS NOT NULL THEN 'address and port' WHEN c.name IS NOT NULL THEN 'client fingerprint' ELSE 'address' END AS via
+    FROM v_flow f LEFT JOIN own o USING (source_id, flow_id) LEFT JOIN told t ON t.id = f.id
+    LEFT JOIN v_address_name n ON n.ip = f.dest_ip LEFT JOIN hint e ON e.name = f.dest_ip || '|' || f.dest_port
+    LEFT JOIN client c ON c.source_id = f.source_id AND c.flow_id = f.flow_id
     WHERE f.ts BETWEEN $since AND $until AND f.direction IN ('outbound', 'external') AND coalesce(f.dest_port, 0) <> 53
 ),
 contact AS (
     SELECT src_ip, dest_ip, name, ts, end_ts, up, down, ref, 1 AS kind, via FROM flows
     UNION ALL
-    SELECT s.src_ip, s.dest_ip, s.name, s.ts, s.ts, NULL, NULL, s.ref, 1, 'connection' FROM spoken s
+    SELECT s.src_ip, s.dest_ip, coalesce(h.name, n.name, s.name), s.ts, s.ts, NULL, NULL, s.ref, 1,
+           CASE WHEN coalesce(h.name, n.name) IS NULL THEN 'connection' ELSE 'dns answer' END
+    FROM spoken s LEFT JOIN hidden h USING (ref)
+    LEFT JOIN v_address_name n ON n.ip = s.dest_ip AND list_contains($outer_names, s.name)
     ANTI JOIN flows f ON f.source_id = s.source_id AND f.flow_id = s.flow_id
     UNION ALL
     SELECT q.src_ip, NULL, q.name, q.ts, q.ts, NULL, NULL, q.ref, CASE WHEN q.ref LIKE 'dns_log%' THEN 3 ELSE 2 END, 'dns'
@@ -116,13 +159,15 @@ summed AS (
            count(DISTINCT date_trunc('hour', ts)) AS active_hours,
            list_sort(list_distinct(list(hour(ts + to_seconds($utc_offset_s))))) AS hours,
            list_distinct(list(via)) AS via, min(ts) AS first_seen, max(end_ts) AS last_seen,
-           min(name, 20) AS names, min(dest_ip, 10) AS ips, min(ref, 60) AS refs
+           coalesce(min(name, 20) FILTER (NOT contains(name, '|')), []) AS names,
+           list_has_all($hints, list_distinct(list(via))) AS guessed, min(dest_ip, 10) AS ips, min(ref, 60) AS refs
     FROM known GROUP BY ALL
 )
 SELECT s.class || '>' || s.company || '>' || s.service AS key, s.src_ip, s.class,
        list_distinct(s.names || coalesce(s.ips, [])) AS peers, s.first_seen, s.last_seen,
        CASE WHEN s.connections > 0 THEN s.connections ELSE s.lookups END AS count,
-       CASE WHEN s.class IN ('acr', 'biometric_api') AND list_contains($proven, s.grade) THEN 'medium'
+       CASE WHEN s.guessed THEN 'informational'
+            WHEN s.class IN ('acr', 'biometric_api') AND list_contains($proven, s.grade) THEN 'medium'
             WHEN s.class IN ('llm_api', 'ai_media_api', 'biometric_api') AND list_contains($things, w.device_kind) THEN 'medium'
             WHEN s.class IN ('llm_api', 'ai_media_api', 'ad_tracking', 'os_telemetry', 'iot_telemetry') THEN 'informational'
             ELSE 'low' END AS level,
@@ -133,7 +178,7 @@ SELECT s.class || '>' || s.company || '>' || s.service AS key, s.src_ip, s.class
         night_share: round(s.night_share, 2), active_hours: s.active_hours, hours: s.hours, sessions: g.sessions, seen_by: list_sort(s.via), device_kind: w.device_kind,
         period_s: round(t.period_s, 1), jitter_share: round(t.jitter, 3),
         ended_with_power: p.with_power, ended_otherwise: p.without_power,
-        certainty: CASE WHEN s.class <> 'acr' THEN NULL
+        certainty: CASE WHEN s.guessed THEN 'possible' WHEN s.class <> 'acr' THEN NULL
              WHEN len(list_filter($acr_periods_s, lambda p: abs(t.period_s - p) <= p * $period_tolerance)) > 0 THEN 'validated'
              ELSE 'likely' END} AS facts,
        s.refs AS evidence

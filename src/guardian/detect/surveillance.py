@@ -16,6 +16,7 @@ from guardian.store import contacts, findings, name_hits
 from guardian.store.ingest import utc_now
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from guardian.intel.catalogue import Catalogue
@@ -42,7 +43,7 @@ def annotate(store: Store, *, now: datetime | None = None) -> int:
         names = name_hits.fresh_names(
             reader, after=after, upto=upto, addresses=sorted(known.addresses)
         )
-    hits = hits_of(known, names)
+    hits = pl.concat([hits_of(known, names), hints_of(known)])
     with store.transaction() as tx:
         name_hits.set_fingerprints(tx, _measured())
         added = name_hits.replace(tx, hits, digest=known.digest, all_of_them=changed)
@@ -65,8 +66,25 @@ def _measured() -> pl.DataFrame:
 
 def hits_of(known: Catalogue, names: list[str]) -> pl.DataFrame:
     """Return the rows of ``name_hit`` for some names: one for each class of the entry."""
+    return _rows(known, known.match_many(names).iter_rows())
+
+
+def hints_of(known: Catalogue) -> pl.DataFrame:
+    """Return the rows that a connection without any name is matched with.
+
+    Their names hold a bar, as no DNS name does: ``203.0.113.8|853`` is an address at a
+    port, ``ja4|t13d…`` a client's fingerprint.
+    """
+    found = [
+        *((f"{ip}|{port}", index) for (ip, port), index in known.endpoints.items()),
+        *((f"ja4|{ja4}", index) for ja4, index in known.clients.items()),
+    ]
+    return _rows(known, ((name, index, name) for name, index in found))
+
+
+def _rows(known: Catalogue, found: Iterable[tuple[str, int, str]]) -> pl.DataFrame:
     rows: list[tuple[object, ...]] = []
-    for name, index, pattern in known.match_many(names).iter_rows():
+    for name, index, pattern in found:
         entry = known.entries[index]
         rows.extend(
             (
