@@ -98,8 +98,7 @@ def upsert(
         if key in known and (merged := _grown(known[key], row, limits)) != known[key]
     ]
     _add(tx, new, now)
-    for row in grown:
-        _write(tx, row, now)
+    _replace(tx, grown, now)
     return len(new) + len(grown)
 
 
@@ -159,15 +158,26 @@ def _add(tx: Transaction, rows: Sequence[Row], now: datetime) -> None:
     """Write new findings at once: a flood brings thousands."""
     if not rows:
         return
-    columns = (*_COLUMNS, "updated_at")
-    frame = pl.DataFrame(
+    names = ", ".join((*_COLUMNS, "updated_at"))
+    with tx.registered("fresh_finding", _frame(rows, now)):
+        tx.execute(f"INSERT INTO finding ({names}) SELECT {names} FROM fresh_finding")
+
+
+def _replace(tx: Transaction, rows: Sequence[Row], now: datetime) -> None:
+    """Write findings that grew, at once: the collectors wait for this transaction."""
+    if not rows:
+        return
+    sets = ", ".join(f"{name} = new.{name}" for name in (*_COLUMNS, "updated_at") if name != "id")
+    with tx.registered("grown_finding", _frame(rows, now)):
+        tx.execute(f"UPDATE finding SET {sets} FROM grown_finding AS new WHERE finding.id = new.id")
+
+
+def _frame(rows: Sequence[Row], now: datetime) -> pl.DataFrame:
+    return pl.DataFrame(
         [[*(_stored(row)[name] for name in _COLUMNS), now] for row in rows],
-        schema={name: _TYPES.get(name, pl.String()) for name in columns},
+        schema={name: _TYPES.get(name, pl.String()) for name in (*_COLUMNS, "updated_at")},
         orient="row",
     )
-    names = ", ".join(columns)
-    with tx.registered("fresh_finding", frame):
-        tx.execute(f"INSERT INTO finding ({names}) SELECT {names} FROM fresh_finding")
 
 
 _TYPES: dict[str, pl.DataType] = {
@@ -179,15 +189,6 @@ _TYPES: dict[str, pl.DataType] = {
 
 def _stored(row: Row) -> Row:
     return row | {"facts": json.dumps(row["facts"])}
-
-
-def _write(tx: Transaction, row: Row, now: datetime) -> None:
-    values = _stored(row) | {"updated_at": now}
-    sets = [name for name in (*_COLUMNS, "updated_at") if name != "id"]
-    tx.execute(
-        f"UPDATE finding SET {', '.join(f'{name} = ${name}' for name in sets)} WHERE id = $id",
-        values,
-    )
 
 
 def as_json(
