@@ -90,7 +90,7 @@ def address_kind(row: Row) -> str:
         return f"{prefix}made of the card's address"
     if prefix:
         return "link-local"
-    if not any(low[:6]):
+    if not any(low[:4]):
         return "assigned"
     old = row["seen"] - row["since"] >= timedelta(days=TEMPORARY_DAYS)
     return "stable" if old else "temporary"
