@@ -11,18 +11,29 @@
 -- window_s: 86400
 -- parameters:
 --   min_answers: {default: 1, unit: answers, reason: "one forged answer is enough to mislead a device"}
-WITH answer AS (
-    SELECT d.src_ip AS server, any_value(src_mac) AS mac, count(*) AS n, min(ts) AS first_seen, max(ts) AS last_seen,
-           min(id, 40) AS ids, any_value(routers) AS routers, any_value(dns_servers) AS dns_servers
-    FROM dhcp d
+--   near_s: {default: 86400, unit: seconds, reason: "a lease lasts about a day; a server not heard for longer was replaced, or is of another recording"}
+WITH reply AS (
+    SELECT id, ts, src_ip AS server, src_mac, routers, dns_servers,
+           ts - lag(ts) OVER (PARTITION BY src_ip ORDER BY ts, id) > to_seconds($near_s) AS pause
+    FROM dhcp
     WHERE ts BETWEEN $since AND $until AND dhcp_type IN ('offer', 'ack') AND src_ip IS NOT NULL
       AND src_ip <> '0.0.0.0' AND (src_port = 67 OR src_port IS NULL) AND type = 'reply'
-    GROUP BY src_ip
 ),
-ranked AS (SELECT *, row_number() OVER (ORDER BY first_seen, n DESC) AS rank FROM answer)
+spell AS (
+    SELECT *, count(*) FILTER (pause) OVER (PARTITION BY server ORDER BY ts, id) AS spell FROM reply
+),
+answer AS (
+    SELECT server, any_value(src_mac) AS mac, count(*) AS n, min(ts) AS first_seen, max(ts) AS last_seen,
+           min(id, 40) AS ids, any_value(routers) AS routers, any_value(dns_servers) AS dns_servers
+    FROM spell GROUP BY server, spell
+)
 SELECT 'second_server>' || r.server AS key, r.server AS src_ip, [f.server] AS peers, r.first_seen, r.last_seen, r.n AS count,
        'A second server gives out addresses: ' || r.server AS title,
        {server: r.server, server_mac: r.mac, first_server: f.server, routers: r.routers, dns_servers: r.dns_servers} AS facts,
        list_transform(r.ids, lambda i: 'dhcp:' || i) AS evidence
-FROM ranked r JOIN ranked f ON f.rank = 1 WHERE r.rank > 1 AND r.n >= $min_answers
-  AND r.mac IS DISTINCT FROM f.mac
+FROM answer r JOIN answer f
+  ON f.server <> r.server AND r.mac IS DISTINCT FROM f.mac
+ AND (f.first_seen < r.first_seen OR (f.first_seen = r.first_seen AND (f.n > r.n OR (f.n = r.n AND f.server < r.server))))
+ AND f.last_seen >= r.first_seen - to_seconds($near_s)
+WHERE r.n >= $min_answers
+QUALIFY row_number() OVER (PARTITION BY r.server ORDER BY r.first_seen DESC, f.first_seen, f.server) = 1
