@@ -52,15 +52,7 @@ async def ask(
         return None
     await _require_https(options.url)
     redacted = redact.redact(case.incident, case.asked)
-    body = msgspec.json.encode(
-        question(
-            model=options.model,
-            messages=redacted.messages,
-            schema=case.asked.schema,
-            max_tokens=case.asked.max_tokens,
-            seed=case.asked.seed,
-        )
-    )
+    body = _body(options, case, redacted)
     key = await asyncio.to_thread(_key, options)
     number = await asyncio.to_thread(
         kept.begin,
@@ -78,34 +70,68 @@ async def ask(
     if number is None:
         return None
     reply, error, seconds = await _send(options, case, body, key)
-    text = redact.restore(reply.text, redacted.pseudonyms) if reply is not None else ""
     checked = Checked(told=None, kept=0, dropped=())
     if reply is not None:
+        text = redact.restore(reply.text, redacted.pseudonyms)
         checked = check(text, case.incident, case.fallback, zone)
-    outcome = outcome_of(error)
-    if reply is not None and checked.told is None:
-        outcome = "rejected"
-    await asyncio.to_thread(
-        kept.finish, store, number, outcome, reply=reply.text if reply else None,
-        tokens_in=reply.tokens_in if reply else 0, tokens_out=reply.tokens_out if reply else 0,
-        seconds=seconds,
-    )  # fmt: skip
-    call = explanations.Call(
-        endpoint=NAME, model=options.model, role="overflow", outcome=outcome, seconds=seconds,
-        tokens_in=reply.tokens_in if reply else 0, tokens_out=reply.tokens_out if reply else 0,
-        claims_kept=checked.kept, claims_dropped=len(checked.dropped),
-        detail="; ".join(checked.dropped) or str(error or ""),
-    )  # fmt: skip
-    await asyncio.to_thread(jobs.record, store, call, now)
-    if checked.told is None:
+    call = _call(options, reply, error, checked, seconds)
+    await asyncio.to_thread(_record, store, number, call, reply, now)
+    if reply is None or checked.told is None:
         # What was sent once is not sent again; the template stays.
         await asyncio.to_thread(jobs.end, store, case.job, "failed", call.detail, now)
         return 0
-    assert reply is not None
     model = _provenance(reply, options, case, number)
     model["causes"] = causes.as_json(checked.causes)
     await asyncio.to_thread(jobs.write, store, case, checked.told, model, now)
     return 1
+
+
+def _body(options: Overflow, case: Case, redacted: redact.Redacted) -> bytes:
+    return msgspec.json.encode(
+        question(
+            model=options.model,
+            messages=redacted.messages,
+            schema=case.asked.schema,
+            max_tokens=case.asked.max_tokens,
+            seed=case.asked.seed,
+        )
+    )
+
+
+def _call(
+    options: Overflow,
+    reply: Reply | None,
+    error: TriageError | None,
+    checked: Checked,
+    seconds: float,
+) -> explanations.Call:
+    return explanations.Call(
+        endpoint=NAME,
+        model=options.model,
+        role="overflow",
+        outcome="rejected" if reply and checked.told is None else outcome_of(error),
+        seconds=seconds,
+        tokens_in=reply.tokens_in if reply else 0,
+        tokens_out=reply.tokens_out if reply else 0,
+        claims_kept=checked.kept,
+        claims_dropped=len(checked.dropped),
+        detail="; ".join(checked.dropped) or str(error or ""),
+    )
+
+
+def _record(
+    store: Store, number: int, call: explanations.Call, reply: Reply | None, now: datetime
+) -> None:
+    kept.finish(
+        store,
+        number,
+        call.outcome,
+        reply=reply.text if reply else None,
+        tokens_in=call.tokens_in,
+        tokens_out=call.tokens_out,
+        seconds=call.seconds,
+    )
+    jobs.record(store, call, now)
 
 
 async def _send(

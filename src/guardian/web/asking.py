@@ -72,6 +72,11 @@ def router(site: Site) -> APIRouter:
             raise HTTPException(404, "nothing was sent under this number")
         return site.page("sent.html", title="What left the house", tab="incidents", it=found)
 
+    _feedback(routes, site)
+    return routes
+
+
+def _feedback(routes: APIRouter, site: Site) -> None:
     @routes.post("/incidents/{incident_id}/say")
     def say(
         request: Request, incident_id: int, answer: Annotated[str, Form(max_length=20)]
@@ -89,8 +94,6 @@ def router(site: Site) -> APIRouter:
         feedback.take_back(site.store, feedback_id)
         site.wake()
         return RedirectResponse(f"/incidents/{incident_id}#said", status_code=303)
-
-    return routes
 
 
 def _question(site: Site, number: int) -> dict[str, Any] | None:
