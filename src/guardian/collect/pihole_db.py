@@ -73,6 +73,7 @@ class PiholeDbCollector:
             sightings = _sightings(reader, mark.seen_s)
             for first, frame in _chunks(reader, query, start, newest):
                 batch = _batch(frame, mark, again=first <= mark.id, state=state)
+                batch = replace(batch, full=_end(first, newest) <= newest)
                 mark = _Mark.of(batch.bookmark)
                 yield batch
         if sightings.height:
