@@ -175,6 +175,7 @@ TABLE: dict[int, tuple[Callable[[Wire, float, str], object], Callable[[Wire, flo
     ),
     9000305: (http("/setup.exe", answer=PE, kind="application/octet-stream"), http("/setup.zip", answer=b"PK\x03\x04" + bytes(300))),
     9000306: (http("/a.ps1", agent="Mozilla/5.0 (Windows NT) WindowsPowerShell/5.1", **BARE_HOST), http("/a.ps1", agent="WindowsPowerShell/5.1")),
+    9000308: (http("/f.php?id=7", answer=PE, kind="application/octet-stream"), http("/f.bin", answer=PE, kind="application/octet-stream")),
     9000310: (
         tcp(4444, (">", b"Microsoft Windows [Version 10.0.19045]\r\n(c) Microsoft\r\nC:\\>")),
         tcp(4444, (">", b"I run Microsoft Windows at home")),
@@ -242,8 +243,8 @@ TABLE: dict[int, tuple[Callable[[Wire, float, str], object], Callable[[Wire, flo
 }  # fmt: skip
 """Signature, its hit and its near miss."""
 
-SILENT = frozenset({9000300})
-"""Only sets a flow bit that others ask for; their hits and near misses are its own."""
+SILENT = frozenset({9000300, 9000307})
+"""They only set a flow bit that others ask for, whose hits and near misses are theirs too."""
 
 
 def _signatures() -> dict[int, str]:
