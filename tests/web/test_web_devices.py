@@ -163,6 +163,16 @@ def test_two_are_one_and_two_again(home: Store, serve: Callable[..., Any]) -> No
         assert "Same device?" not in httpx.get(f"{running.url}/devices").text
 
 
+def test_the_first_page_asks_too(home: Store, serve: Callable[..., Any]) -> None:
+    now = utc_now()
+    with home.transaction() as tx:
+        tx.execute("UPDATE device SET first_seen = ? WHERE device_id = ?", [now, NEW])
+    with serve(home) as running:
+        text = httpx.get(running.url).text
+    assert "Looks like the old “Phone dold” with a new address." in text
+    assert "Same device?" in text
+
+
 def test_a_no_is_remembered(home: Store, serve: Callable[..., Any]) -> None:
     with serve(home) as running:
         httpx.post(f"{running.url}/devices/{NEW}/same", data={"into": OLD, "answer": "no"})

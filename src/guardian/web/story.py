@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from guardian.model import words
-from guardian.store import pages
+from guardian.store import merges, pages
 from guardian.web import cards
 
 if TYPE_CHECKING:
@@ -174,17 +174,21 @@ def _new_devices(reader: Reader, window: pages.Window) -> list[Line]:
         "ORDER BY first_seen DESC LIMIT 10",
         [window.since, window.until],
     )
-    return [
-        Line(
-            moment=row["first_seen"],
-            title=f"New device: “{words.clean(row['name'], 60)}”",
-            text=_looks_like(row),
-            href=f"/devices/{row['device_id']}",
-            tag="New",
-            tone="info",
+    alike = {row["device_id"]: row["into_name"] for row in merges.proposals(reader)}
+    lines = []
+    for row in rows:
+        old = words.clean(alike.get(row["device_id"]), 60)
+        lines.append(
+            Line(
+                moment=row["first_seen"],
+                title=f"New device: “{words.clean(row['name'], 60)}”",
+                text=f"Looks like the old “{old}” with a new address." if old else _looks_like(row),
+                href=f"/devices/{row['device_id']}",
+                tag="Same device?" if old else "New",
+                tone="ask" if old else "info",
+            )
         )
-        for row in rows
-    ]
+    return lines
 
 
 def _looks_like(row: Mapping[str, Any]) -> str:
