@@ -230,3 +230,16 @@ def test_when_the_daemon_builds(server: ListServer, tmp_path: Path) -> None:
     assert due(never, now + timedelta(hours=3))
     with pytest.raises(ConfigError, match="HH:MM"):
         due(Config(data=tmp_path, lists=Settings(rebuild_at="3 o'clock")), now)
+
+
+async def test_the_daemon_builds_in_a_process_of_its_own(
+    server: ListServer, store: Store, tmp_path: Path
+) -> None:
+    assert store.path is not None
+    config = Config(data=store.path.parent, lists=settings(server))
+    await lists.build_apart(store, config)
+    assert len(built(store.path.parent / "lists")) == 200
+    wrong = Config(data=store.path.parent, lists=Settings(enable=("nobodys-list",)))
+    with pytest.raises(InputError, match="nobodys-list"):
+        await lists.build_apart(store, wrong)
+    assert len(built(store.path.parent / "lists")) == 200

@@ -247,6 +247,8 @@ def test_since_when_and_by_which_source(store: Store, tmp_path: Path) -> None:
         "list": "mine", "pattern": "b.example.com", "since": "", "source": "mine.txt",
         "licence": "CC0",
     }  # fmt: skip
+    assert new["sources"] == ["the list mine, mine.txt"]
+    assert new["listed"][-1]["source"] == "all lists together"
 
 
 @pytest.mark.parametrize(

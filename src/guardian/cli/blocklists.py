@@ -11,7 +11,7 @@ from guardian import resources
 from guardian.app import lists
 from guardian.app.session import call
 from guardian.cli.common import config_of
-from guardian.cli.output import emit
+from guardian.cli.output import emit, say
 from guardian.errors import GuardianError
 from guardian.intel import list_show, list_state
 from guardian.model import words
@@ -33,7 +33,11 @@ def build(options: argparse.Namespace) -> int:
         offline=options.offline,
         house=_house(config),
     )
-    emit(options, report)
+    if options.format == "json":
+        emit(options, report)
+    else:
+        emit(options, report["lists"], ("name", "names", "exceptions", "added", "removed"))
+        say(f"in {report['folder']}, {report['seconds']:.1f} s")
     for row in report["sources"]:
         if row["held"]:
             sys.stderr.write(f"held back: {row['name']}: {row['held']}\n")

@@ -152,7 +152,7 @@ async def _taken(
     folder: Path,
     limits: FetchLimits,
 ) -> Download:
-    now = datetime.now(UTC).isoformat(timespec="seconds")
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     if response.status_code == 304 and known.sha256:
         return msgspec.structs.replace(known, checked_at=now, error=None)
     if response.status_code != 200:

@@ -21,6 +21,8 @@ Row = dict[str, Any]
 MAX_TEXT = 2_000
 """Characters of a question; a longer one is no name."""
 MERGED = "guardian-all"
+OWN = "Apache-2.0"
+"""The licence of Guardian's own lists."""
 
 
 class _Reader(Protocol):
@@ -105,7 +107,8 @@ def explain(name: str, store: ReadableStore, *, lists: Path | None = None) -> Ro
         "name": clean,
         "kind": "address" if is_address else "name",
         "registrable": registrable(clean),
-        **_entry(entry, known),
+        **_entry(entry),
+        "sources": _sources(entry, known, listed),
         "pattern": pattern.pattern if pattern else (clean if entry else None),
         "blocked": bool(by),
         "blocked_by": by,
@@ -153,12 +156,12 @@ def _host(text: str) -> str:
     return host or plain
 
 
-def _entry(entry: catalogue.Entry | None, known: catalogue.Catalogue) -> Row:
+def _entry(entry: catalogue.Entry | None) -> Row:
     if entry is None:
         return {
             "classes": [], "company": None, "service": None, "purposes": [],
             "evidence_grade": None, "breakage": None, "breaks": None, "sends": None,
-            "safe_action": None, "entry": None, "ports": [], "sources": [],
+            "safe_action": None, "entry": None, "ports": [],
         }  # fmt: skip
     return {
         "classes": list(entry.classes),
@@ -172,8 +175,20 @@ def _entry(entry: catalogue.Entry | None, known: catalogue.Catalogue) -> Row:
         "safe_action": str(entry.safe_action),
         "entry": entry.id,
         "ports": list(entry.ports),
-        "sources": [known.sources[key].title for key in entry.sources if key in known.sources],
     }
+
+
+def _sources(
+    entry: catalogue.Entry | None, known: catalogue.Catalogue, listed: list[Row]
+) -> list[str]:
+    """Return where the catalogue's knowledge comes from, then the sources that list the name."""
+    keys = entry.sources if entry else ()
+    titles = [known.sources[key].title for key in keys if key in known.sources]
+    return titles + [
+        f"the list {row['list']}, {row['source']}"
+        for row in listed
+        if not row["list"].startswith("guardian-")
+    ]
 
 
 def _listed(tails: list[str], folder: Path, state: Row) -> list[Row]:
@@ -188,12 +203,18 @@ def _listed(tails: list[str], folder: Path, state: Row) -> list[Row]:
                 "list": name,
                 "pattern": pattern,
                 "since": _since(folder, name, pattern) or since.get("since"),
-                "source": source.get("url") or source.get("path") or "Guardian's catalogue",
-                "licence": source.get("licence") or ("" if source else "Apache-2.0"),
+                "source": _origin(name, source),
+                "licence": source.get("licence") or ("" if source or name == MERGED else OWN),
             }
             for pattern in _held(path, tails)
         )
     return sorted(found, key=lambda row: row["list"] == MERGED)
+
+
+def _origin(name: str, source: Row) -> str:
+    if name == MERGED:
+        return "all lists together"
+    return str(source.get("url") or source.get("path") or "Guardian's catalogue")
 
 
 def _allowed(tails: list[str], folder: Path, state: Row) -> list[Row]:
