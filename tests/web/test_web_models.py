@@ -104,6 +104,10 @@ def test_an_incident_says_who_wrote_it_and_ranks_its_causes(
         text = httpx.get(f"{page.url}/incidents/214").text
         assert "Likely causes" in text
         assert "ranked by rules" in text
+        said = {"answer": "expected", "reason": "the <b>updater</b>"}
+        httpx.post(f"{page.url}/incidents/214/say", data=said, headers={"origin": page.url})
+        text = httpx.get(f"{page.url}/incidents/214").text
+        assert "You said <b>expected here</b>: the &lt;b&gt;updater&lt;/b&gt;" in text
         body = json.dumps({"messages": "<script>alert(1)</script> HOST-A"})
         model = {
             "name": "small on gpu-1", "model": "small", "endpoint": "gpu-1", "digest": "a" * 64,

@@ -236,7 +236,7 @@ def journal(reader: Reader, incident_id: int) -> list[Row]:
 def said(reader: Reader, incident_id: int) -> list[Row]:
     """Return what people said of an incident and did not take back, newest first."""
     return reader.rows(
-        "SELECT id, answer, actor, given_at FROM feedback "
+        "SELECT id, answer, reason, actor, given_at FROM feedback "
         "WHERE incident_id = ? AND revoked_at IS NULL ORDER BY id DESC LIMIT 20",
         [incident_id],
     )

@@ -79,9 +79,18 @@ def router(site: Site) -> APIRouter:
 def _feedback(routes: APIRouter, site: Site) -> None:
     @routes.post("/incidents/{incident_id}/say")
     def say(
-        request: Request, incident_id: int, answer: Annotated[str, Form(max_length=20)]
+        request: Request,
+        incident_id: int,
+        answer: Annotated[str, Form(max_length=20)],
+        reason: Annotated[str, Form(max_length=60)] = "",
     ) -> Response:
-        feedback.give(site.store, incident_id, answer, actor=site.actor(request))
+        feedback.give(
+            site.store,
+            incident_id,
+            answer,
+            actor=site.actor(request),
+            reason=words.clean(reason, 60),
+        )
         site.wake()
         return RedirectResponse(f"/incidents/{incident_id}#said", status_code=303)
 
