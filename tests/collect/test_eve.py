@@ -21,6 +21,7 @@ from guardian.collect.kinds import detect_kind
 from guardian.collect.reader import drain
 from guardian.collect.settings import Settings
 from guardian.errors import GuardianError
+from guardian.ops.status import status
 from guardian.store import Store
 
 if TYPE_CHECKING:
@@ -134,6 +135,7 @@ def test_dns_of_every_version_has_the_client_as_source(memory_store: Store, tmp_
         tmp_path,
         [
             event("dns", **straight, dns={"type": "answer", "id": 1, **name, "rdata": "192.0.2.1", "ttl": 60}),
+            event("dns", **swapped, dns={"type": "answer", "id": 0, **name, "rdata": "192.0.2.1", "ttl": 60}),
             event("dns", **straight, dns={"type": "answer", "version": 2, "id": 2, **name, "answers": [answer]}),
             event("dns", **swapped, dns={"type": "response", "version": 3, "id": 3, "queries": [name], "answers": [answer]}),
             event("dns", **straight, dns={"type": "request", "version": 3, "id": 4, "queries": [name]}),
@@ -150,7 +152,34 @@ def test_dns_of_every_version_has_the_client_as_source(memory_store: Store, tmp_
     }  # fmt: skip
     answered = {"type": "answer", "answers": ["192.0.2.1"], "answer_types": ["A"], "ttl": 60}
     asked = {"type": "query", "answers": None, "answer_types": None, "ttl": None}
-    assert rows == [both | answered, both | answered, both | answered, both | asked]
+    assert rows == [both | answered] * 4 + [both | asked]
+
+
+def test_answers_that_are_only_grouped_by_type(memory_store: Store, tmp_path: Path) -> None:
+    wide = "2001:0db8:0000:0000:0000:0000:0000:0009"
+    grouped = {"AAAA": [wide], "CNAME": ["cdn.example"], "SRV": [{"port": 1}], "A": ["192.0.2.1"]}
+    line = event("dns", dns={"type": "answer", "version": 2, "rrname": "a.example",
+                             "rrtype": "AAAA", "rcode": "NOERROR", "grouped": grouped})  # fmt: skip
+    ingest(memory_store, tmp_path, [line])
+    row = one(memory_store, "dns")
+    assert row["answers"] == ["cdn.example", "192.0.2.1", "2001:db8::9"]
+    assert row["answer_types"] == ["CNAME", "A", "AAAA"]
+
+
+UNTYPED = (
+    "arp", "bittorrent_dht", "dcerpc", "dnp3", "drop", "engine", "enip", "frame", "ftp", "ftp_data",
+    "http2", "ike", "ikev2", "krb5", "ldap", "mdns", "metadata", "modbus", "mqtt", "netflow", "nfs",
+    "packetinfo", "pgsql", "pop3", "rdp", "rfb", "sdp", "sip", "smb", "smtp", "snmp", "ssh",
+    "stats", "template", "tftp", "verdict", "websocket", "of_a_version_to_come",
+)  # fmt: skip
+
+
+def test_every_event_type_is_kept_and_counted_by_its_name(
+    memory_store: Store, tmp_path: Path
+) -> None:
+    ingest(memory_store, tmp_path, [event(kind, **{kind: {"x": 1}}) for kind in UNTYPED])
+    counted = status(memory_store, running=False)["events"]
+    assert counted == dict.fromkeys(UNTYPED, 1)
 
 
 def test_an_alert_keeps_who_began_the_flow(memory_store: Store, tmp_path: Path) -> None:

@@ -42,6 +42,8 @@ _DNS: Spec = {
     "queries": [{"rrname": TEXT, "rrtype": TEXT}],
     "query": [{"rrname": TEXT, "rrtype": TEXT}],
 }
+_GROUPED = ("CNAME", "A", "AAAA", "TXT")
+"""What of an answer that is only logged by type (``formats: [grouped]``) is kept, in order."""
 _FIELDS: dict[str, Spec] = {
     "flow": {
         "icmp_type": "UTINYINT",
@@ -60,7 +62,7 @@ _FIELDS: dict[str, Spec] = {
         },
         "tcp": {"tcp_flags_ts": TEXT, "tcp_flags_tc": TEXT},
     },
-    "dns": {"dns": _DNS},
+    "dns": {"dns": {**_DNS, "grouped": {kind: [TEXT] for kind in _GROUPED}}},
     "tls": {
         "tls": {
             "sni": TEXT,
@@ -213,12 +215,27 @@ _ENDS = {
 _LINK = {"src_mac": _macs("src"), "dest_mac": _macs("dest"), "vlan": "j.vlan"}
 _TS = {"ts": "seen"}
 
-# In DNS v3 (Suricata 8) an answer's source is the responder; before, it was the client.
-_SWAPPED = "(j.dns.type = 'response' AND coalesce(j.dns.version, 3) >= 3)"
+# In DNS v3 (Suricata 8) an answer's source is the responder; before, it was the client in most
+# releases, and the responder in some.
+_SWAPPED = (
+    "(j.dns.type = 'response' AND coalesce(j.dns.version, 3) >= 3 "
+    "OR j.dns.type = 'answer' AND j.src_port = 53 AND j.dest_port <> 53)"
+)
 
 
 def _client(own: str, other: str) -> str:
     return f"CASE WHEN {_SWAPPED} THEN {other} ELSE {own} END"
+
+
+def _grouped(what: str) -> str:
+    """Return SQL for the answers of each type one after the other, or for their types."""
+    lists = [f"coalesce(j.dns.grouped.{kind}, []::VARCHAR[])" for kind in _GROUPED]
+    if what == "kind":
+        lists = [
+            f"list_transform({one}, lambda a: '{kind}')"
+            for one, kind in zip(lists, _GROUPED, strict=True)
+        ]
+    return f"flatten([{', '.join(lists)}])"
 
 
 _QUERY_NAME = "coalesce(j.dns.rrname, j.dns.queries[1].rrname, j.dns.query[1].rrname)"
@@ -256,11 +273,14 @@ _SELECTS: dict[str, dict[str, str]] = {
         "rrtype": "coalesce(j.dns.rrtype, j.dns.queries[1].rrtype, j.dns.query[1].rrtype)",
         "rcode": "j.dns.rcode",
         # Version 1 wrote an event for each answer, with its data beside the name.
-        "answers": "CASE WHEN j.dns.answers IS NULL AND j.dns.rdata IS NOT NULL "
-        "THEN [j.dns.rdata] "
-        "ELSE list_transform(j.dns.answers, lambda a: a.rdata) END",
-        "answer_types": "CASE WHEN j.dns.answers IS NULL AND j.dns.rdata IS NOT NULL "
-        "THEN [j.dns.rrtype] ELSE list_transform(j.dns.answers, lambda a: a.rrtype) END",
+        "answers": "CASE WHEN j.dns.answers IS NOT NULL "
+        "THEN list_transform(j.dns.answers, lambda a: a.rdata) "
+        "WHEN j.dns.rdata IS NOT NULL THEN [j.dns.rdata] "
+        f"WHEN j.dns.grouped IS NOT NULL THEN {_grouped('each')} END",
+        "answer_types": "CASE WHEN j.dns.answers IS NOT NULL "
+        "THEN list_transform(j.dns.answers, lambda a: a.rrtype) "
+        "WHEN j.dns.rdata IS NOT NULL THEN [j.dns.rrtype] "
+        f"WHEN j.dns.grouped IS NOT NULL THEN {_grouped('kind')} END",
         "ttl": "coalesce(list_min(list_transform(j.dns.answers, lambda a: a.ttl)), j.dns.ttl)",
         "src_mac": _client(_macs("src"), _macs("dest")),
         "dest_mac": _client(_macs("dest"), _macs("src")),
