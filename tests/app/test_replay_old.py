@@ -63,6 +63,22 @@ def test_old_captures_of_two_years_become_incidents(tmp_path: Path) -> None:
     assert {line.moment.year for line in shown.happened} == {2017, 2021}
 
 
+def test_a_folder_stands_for_its_files(tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    (folder / "more").mkdir(parents=True)
+    _log(folder / "a.json", datetime(2021, 3, 2, 20, tzinfo=UTC), "192.168.1.7")
+    _log(folder / "more" / "b.json", datetime(2021, 3, 2, 21, tzinfo=UTC), "192.168.1.8")
+    (folder / "README.md").write_text("What these are.")
+    config = Config(data=tmp_path / "data")
+    store = Store.open(config.data)
+    report = replay(store, config, [folder])
+    store.close()
+    assert [each.kind for each in report.inputs] == [None, "eve", "eve"]
+    assert report.incidents == 2
+    assert report.exit_code == 0
+    assert "left out" in (report.inputs[0].error or "")
+
+
 @pytest.mark.parametrize("year", [2010, 2030])
 def test_a_capture_of_any_year(tmp_path: Path, year: int) -> None:
     log = _log(tmp_path / "eve.json", datetime(year, 6, 1, 12, tzinfo=UTC), "192.168.1.7")

@@ -13,7 +13,12 @@ from guardian.collect import kinds, registry
 from guardian.collect.capture import read_capture
 from guardian.collect.reader import drain
 from guardian.collect.wire import PcapSightings
-from guardian.errors import ComponentAbsentError, GuardianError, InputError
+from guardian.errors import (
+    ComponentAbsentError,
+    GuardianError,
+    InputError,
+    UnknownFormatError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,6 +30,8 @@ if TYPE_CHECKING:
     from guardian.store import Store
 
 CAPTURE = "pcap"
+MAX_FILES = 10_000
+"""No more files of a folder are read in one go."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,12 +99,15 @@ def replay(
     """Read every input, then judge everything at once.
 
     An input that cannot be read does not stop the others: its report says why, and
-    what was readable of it stays stored.
+    what was readable of it stays stored. A folder that is not one log in itself stands for
+    the files in it; those of no known format are reported and left out.
     """
     started = time.monotonic()
     report = ReplayReport()
     for path in inputs:
-        report.inputs.append(_read(store, config, path, progress))
+        below = _below(path)
+        for each in below or [path]:
+            report.inputs.append(_read(store, config, each, progress, named=not below))
     report.ingest_seconds = time.monotonic() - started
     judge(store, config, report, progress)
     report.seconds = time.monotonic() - started
@@ -127,7 +137,26 @@ def judge(
         report.incidents = int(reader.value("SELECT count(*) FROM incident"))
 
 
-def _read(store: Store, config: Config, path: Path, progress: Callable[[str], None]) -> InputReport:
+def _below(path: Path) -> list[Path]:
+    """Return the files below a folder, unless the folder is one log in itself."""
+    if not path.is_dir():
+        return []
+    try:
+        kinds.detect_kind(path)
+    except UnknownFormatError:
+        return sorted(each for each in path.rglob("*") if each.is_file())[:MAX_FILES]
+    return []
+
+
+def _read(
+    store: Store,
+    config: Config,
+    path: Path,
+    progress: Callable[[str], None],
+    *,
+    named: bool = True,
+) -> InputReport:
+    """Read one input; one that nobody ``named`` may be of a format that is not known."""
     report = InputReport(path=str(path))
     started = time.monotonic()
     try:
@@ -137,6 +166,9 @@ def _read(store: Store, config: Config, path: Path, progress: Callable[[str], No
             _read_capture(store, config, path, report)
         else:
             _drain(store, registry.KINDS[report.kind](path), report)
+    except UnknownFormatError as error:
+        report.error = str(error) if named else f"{path}: left out, of no format Guardian knows"
+        report.exit_code = error.exit_code if named else 0
     except (InputError, ComponentAbsentError) as error:
         report.error, report.exit_code = str(error), error.exit_code
     except GuardianError as error:
