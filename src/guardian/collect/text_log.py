@@ -254,6 +254,7 @@ class Reading:
             bookmark=bookmark,
             rejects=tuple(self.rejects),
             events=self.events,
+            full=self.lines >= BATCH_LINES,
         )
         self.rejects, self.rows, self.lines, self.events = [], {}, 0, 0
         return batch

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from guardian.collect.blocks import Block
     from guardian.collect.zeek_files import Log
 
+FULL_ROWS = 20_000
+"""A batch with so many rows is one of a backlog: more of the log waits."""
+
 MAX_FILES = 20_000
 """How many files of a folder are looked at; a year of hourly rotation is 8,760 a log."""
 
@@ -272,6 +275,7 @@ class _Gathered:
             bookmark=bookmark,
             rejects=tuple(self.rejects),
             events=self.events,
+            full=self.events >= FULL_ROWS,
             replace=replace,
         )
 
