@@ -15,6 +15,7 @@ from test_ollama import FAULTS, read
 
 from guardian import triage
 from guardian.ops import status as ops
+from guardian.ops.health import health
 from guardian.store import explanations, incidents, model_endpoints
 from guardian.store.ingest import utc_now
 from guardian.triage import prompt
@@ -305,6 +306,18 @@ async def test_status_says_how_models_do_and_names_the_template(
     assert found["explanations"]["waiting"] == 0
     assert found["explanations"]["answers_24h"] == 1
     await pool.aclose()
+
+
+async def test_health_says_when_no_model_answers_and_which_is_refused(home: Store) -> None:
+    away = Pool([endpoint("http://127.0.0.1:9", "deep")])
+    await triage.watch(home, settings(), away)
+    found = {reason.about: reason.text for reason in health(home, running=True).reasons}
+    assert found["models"] == "no model answers (deep); words come from the templates"
+    strange = Pool([endpoint("http://203.0.113.9:1", "deep")])
+    await triage.watch(home, settings(), strange)
+    found = {reason.about: reason.text for reason in health(home, running=True).reasons}
+    assert "not an address at home" in found["deep"]
+    assert "models" not in found
 
 
 def test_a_job_whose_process_always_dies_is_given_up(home: Store, beacon: Incident) -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from standin import StandIn
 
 from guardian import triage
-from guardian.store import incidents, vectors
+from guardian.store import incidents, model_endpoints, vectors
+from guardian.store.ingest import utc_now
 from guardian.triage import Pool, feedback, prompt, similar
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ async def test_a_model_at_home_finds_what_words_do_not(home: Store) -> None:
     assert before(all_of(home)[1]) == ""
     async with StandIn(vector=near) as server:
         pool = Pool([triage.Endpoint(url=server.url, model="small", role="embed", name="vec")])
+        await triage.watch(home, SETTINGS, pool)
         assert await similar.embed_pending(home, SETTINGS, pool) == 2
         assert triage.run(home, SETTINGS).changed == (2,)
         assert "Anna's laptop" in before(all_of(home)[1])
@@ -107,6 +109,9 @@ async def test_a_model_at_home_finds_what_words_do_not(home: Store) -> None:
         asked = [body for path, body, _ in server.seen if path == "POST /api/embed"]
         assert len(asked) == 1
         assert "Seen before" not in str(asked)
+        with home.read() as reader:
+            (row, _) = model_endpoints.endpoints(reader, now=utc_now())
+        assert row["answers"] == 1
         await pool.aclose()
 
 

@@ -46,7 +46,7 @@ KEPT_DAYS = 60
 class Call:
     """One call to a model.
 
-    ``outcome`` is ok, rejected, truncated, timeout, error, absent, busy or refused.
+    ``outcome`` is ok, rejected, truncated, timeout, error, absent, busy, refused or vectors.
     """
 
     endpoint: str

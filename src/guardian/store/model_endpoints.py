@@ -99,11 +99,12 @@ def endpoints(reader: Reader, *, now: datetime) -> list[dict[str, Any]]:
         FROM model_endpoint AS e
         LEFT JOIN (
             SELECT endpoint, count(*) AS calls,
-                   count(*) FILTER (outcome IN ('ok', 'rejected')) AS answers,
+                   count(*) FILTER (outcome IN ('ok', 'rejected', 'vectors')) AS answers,
                    sum(tokens_out) FILTER (outcome IN ('ok', 'rejected'))
                        / nullif(sum(seconds) FILTER (outcome IN ('ok', 'rejected')), 0)
                        AS tokens_per_s,
-                   max(called_at) FILTER (outcome IN ('ok', 'rejected')) AS last_answer
+                   max(called_at) FILTER (outcome IN ('ok', 'rejected', 'vectors'))
+                       AS last_answer
             FROM model_call WHERE called_at >= $day GROUP BY endpoint
         ) AS c ON c.endpoint = e.name
         LEFT JOIN (

@@ -128,6 +128,7 @@ class Pool:
         """
         last: TriageError = ModelAbsentError("there is no endpoint for vectors")
         for member in self.ready(now, role="embed"):
+            began = self._clock()
             try:
                 async with asyncio.timeout(deadline_s), member.turns:
                     await self._seen(member)
@@ -138,7 +139,7 @@ class Pool:
                 last = error
             else:
                 member.succeeded()
-                return found
+                return replace(found, endpoint=member.name, seconds=self._clock() - began)
             member.failed(last, self._clock())
         raise last
 

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 from guardian.errors import TriageError
 from guardian.intel import addresses, names
 from guardian.model import words
-from guardian.store import incident_state, vectors
+from guardian.store import explanations, incident_state, vectors
 from guardian.store.ingest import utc_now
+from guardian.triage import job as jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -154,6 +155,14 @@ async def embed_pending(
     await asyncio.to_thread(
         _keep, store, f"{found.model}@{found.digest[:12]}", made, begins, moment
     )
+    call = explanations.Call(
+        endpoint=found.endpoint,
+        model=found.model,
+        role="embed",
+        outcome="vectors",
+        seconds=found.seconds,
+    )
+    await asyncio.to_thread(jobs.record, store, call, moment)
     return len(made)
 
 

@@ -76,6 +76,8 @@ class Vectors:
     rows: tuple[tuple[float, ...], ...]
     model: str
     digest: str
+    endpoint: str = ""
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
