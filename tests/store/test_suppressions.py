@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guardian.errors import InputError, UsageError
-from guardian.store import findings, ingest, suppressions
+from guardian.store import findings, incidents, ingest, suppressions
 from guardian.store.suppressions import Filter
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def shown(store: Store) -> set[str]:
         (Filter(domain="acr.example", subdomains=False), set()),
         (Filter(address="198.51.100.7"), {"f2"}),
         (Filter(signature_id=9000001), {"f2"}),
+        (Filter(address="10.0.0.1"), {"f0", "f1", "f2"}),
     ],
 )
 def test_preview_and_act_agree_and_lifting_brings_back(
@@ -62,6 +63,19 @@ def test_preview_and_act_agree_and_lifting_brings_back(
     assert shown(filled) == before - hidden
     suppressions.lift(filled, done["id"])
     assert shown(filled) == before
+
+
+def test_lists_and_incidents_hide_the_same(filled: Store) -> None:
+    for what, hidden in (
+        (Filter(address="10.0.0.1"), {1, 2, 3}),  # who did it, not only whom it met
+        (Filter(domain="acr.example"), {1}),
+    ):
+        number = suppressions.add(filled, what, author="me", reason="mine")["id"]
+        with filled.read() as reader:
+            assert incidents.suppressed_incidents(reader) == hidden
+        suppressions.lift(filled, number)
+    with filled.read() as reader:
+        assert incidents.suppressed_incidents(reader) == set()
 
 
 def test_nothing_and_no_reason_are_refused(filled: Store) -> None:

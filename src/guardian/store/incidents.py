@@ -23,25 +23,6 @@ if TYPE_CHECKING:
 LIMIT = 200
 """How many incidents a list returns unless asked for more."""
 
-# A finding is suppressed by a live row whose every filled column agrees with it.
-_SUPPRESSED = """
-SELECT f.id, f.incident_id
-FROM finding AS f
-JOIN suppression AS s
-  ON (s.expires_at IS NULL OR s.expires_at > $now)
- AND (s.class IS NULL OR s.class = f.class)
- AND (s.device_id IS NULL OR s.device_id = f.device_id)
- AND (s.address IS NULL OR list_contains(f.peers, s.address))
- AND (s.signature_id IS NULL
-      OR s.signature_id = TRY_CAST(f.facts ->> '$.signature_id' AS BIGINT))
- AND (s.domain IS NULL OR list_contains(f.peers, s.domain)
-      OR (s.subdomains
-          AND len(list_filter(f.peers, lambda p: ends_with(p, '.' || s.domain))) > 0))
-WHERE f.incident_id IS NOT NULL
-  AND (s.class IS NOT NULL OR s.device_id IS NOT NULL OR s.address IS NOT NULL
-       OR s.signature_id IS NOT NULL OR s.domain IS NOT NULL)
-"""
-
 _SELECT = """
 SELECT i.*, d.name AS device_name
 FROM incident AS i
@@ -222,12 +203,10 @@ def suppressed_incidents(reader: Reader, *, now: datetime | None = None) -> set[
     if not reader.value("SELECT count(*) FROM suppression"):
         return set()
     rows = reader.rows(
-        f"""
-        WITH covered AS ({_SUPPRESSED})
-        SELECT incident_id FROM finding
-        WHERE incident_id IN (SELECT incident_id FROM covered)
+        """
+        SELECT incident_id FROM finding WHERE incident_id IS NOT NULL
         GROUP BY incident_id
-        HAVING count(*) = count(*) FILTER (WHERE id IN (SELECT id FROM covered))
+        HAVING bool_and(id IN (SELECT id FROM suppressed_at($now)))
         """,
         {"now": moment},
     )

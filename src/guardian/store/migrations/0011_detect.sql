@@ -70,3 +70,18 @@ SELECT
          THEN coalesce(f.tcp_flags_tc, 0) & 18 <> 18
          ELSE coalesce(f.pkts_toclient, 0) = 0 OR (f.proto = 'UDP' AND f.state IS NOT DISTINCT FROM 'new') END AS failed
 FROM flow f JOIN address_info s ON s.ip = f.src_ip JOIN address_info d ON d.ip = f.dest_ip;
+
+-- Findings that a person did not want to see at a moment, with the suppression that hides each.
+-- This is the one place that says what a suppression covers: lists, previews and incidents ask it.
+CREATE MACRO suppressed_at(moment) AS TABLE
+SELECT f.id, s.id AS suppression_id
+FROM finding f JOIN suppression s ON
+    (s.class IS NULL OR s.class = f.class)
+    AND (s.device_id IS NULL OR s.device_id = f.device_id)
+    AND (s.address IS NULL OR s.address = f.src_ip OR list_contains(f.peers, s.address))
+    AND (s.signature_id IS NULL OR try_cast(f.facts ->> '$.signature_id' AS BIGINT) = s.signature_id)
+    AND (s.domain IS NULL OR len(list_filter(f.peers, lambda p:
+            p = s.domain OR (coalesce(s.subdomains, true) AND ends_with(p, '.' || s.domain)))) > 0)
+    AND (s.expires_at IS NULL OR s.expires_at > moment)
+WHERE coalesce(s.class, s.device_id, s.domain, s.address, s.signature_id::VARCHAR) IS NOT NULL;
+CREATE OR REPLACE VIEW v_suppressed AS SELECT * FROM suppressed_at(now() AT TIME ZONE 'UTC');
