@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import httpx
@@ -59,6 +60,21 @@ def test_a_replayed_story_gives_its_own_packets(evening: tuple[Store, Config, Pa
     assert all(device in (frame[IP].src, frame[IP].dst) for frame in frames if IP in frame)
     again = Packets(store, config).of(incident)
     assert again == found
+
+
+def test_what_is_grave_and_fresh_is_cut_out_unasked(
+    evening: tuple[Store, Config, Path], tmp_path: Path
+) -> None:
+    store, _, _ = evening
+    config = Config(data=tmp_path / "daemon")
+    with store.read() as reader:
+        last = reader.value("SELECT max(last_seen) FROM incident")
+    packets = Packets(store, config)
+    assert packets.preserve(last + timedelta(days=2)) == 0
+    assert packets.preserve(last) >= 1
+    incident, _ = _beacon(store)
+    assert list((config.data / "evidence").glob(f"incident-{incident}-*.pcap"))
+    assert packets.preserve(last) == 0
 
 
 def test_a_copy_is_written_once(evening: tuple[Store, Config, Path], tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ NIGHTLY_EVERY_S = 20.0
 HEARTBEAT_EVERY_S = 10.0
 SENSOR_EVERY_S = 2.0
 QUESTIONS_EVERY_S = 0.5
+PRESERVE_EVERY_S = 60.0
 MODELS_EVERY_S = 30.0
 """How often each machine with a model is looked at."""
 
@@ -85,6 +86,7 @@ class Daemon:
             config, detect=dataclasses.replace(config.detect, own_addresses=own)
         )
         self._models = triage.Pool(config.triage.endpoints)
+        self._packets = Packets(store, config)
         self._collectors = collectors
         self._sensors = sensors
         self._clock = clock
@@ -158,6 +160,7 @@ class Daemon:
             self._kept("blocklists", self._lists),
             self._kept("heartbeat", self._heartbeat),
             self._kept("limits", self._limits),
+            *([self._kept("evidence", self._preserve)] if self._sensors else []),
         ]
 
     def _kept(
@@ -251,6 +254,11 @@ class Daemon:
         await triage.watch(self._store, self._config.triage, self._models)
         await asyncio.sleep(MODELS_EVERY_S)
 
+    async def _preserve(self) -> None:
+        now = self._clock() if self._clock else utc_now()
+        await asyncio.to_thread(self._packets.preserve, now)
+        await asyncio.sleep(PRESERVE_EVERY_S)
+
     async def _nightly(self) -> None:
         await asyncio.to_thread(nightly.run_due, self._store, self._config)
         await asyncio.sleep(NIGHTLY_EVERY_S)
@@ -299,7 +307,7 @@ class Daemon:
             respond_settings=self._config.respond,
             list_settings=self._config.lists,
             now=self._clock or utc_now,
-            packet_source=Packets(self._store, self._config),
+            packet_source=self._packets,
         )
         settings = uvicorn.Config(
             page,

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from guardian.store import conversations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import datetime
     from pathlib import Path
     from typing import Any
 
@@ -35,7 +37,12 @@ MAX_PACKETS = 20_000
 MAX_BYTES = 32 << 20
 MAX_SECONDS = 60.0
 """How long looking through captures may take; what was found until then is the cut."""
-KEEP_CUTS = 20
+KEEP_CUTS = 100
+KEEP_BYTES = 1 << 30
+"""All cuts together; the oldest go."""
+PRESERVED = ("high", "critical")
+PRESERVE_WITHIN = timedelta(hours=6)
+"""Stories this grave are cut out unasked while they are fresh: the buffer rolls on."""
 _LOCK = Lock()
 
 NOTHING = (
@@ -61,6 +68,7 @@ class Packets:
 
     store: Store
     config: Config
+    _tried: set[int] = field(default_factory=set)
 
     def of(self, incident: int) -> Evidence:
         """Return the packets of an incident; an empty file when none are kept.
@@ -86,6 +94,26 @@ class Packets:
             made = self._cut(target, wanted, replayed)
             _tidy(folder)
         return made
+
+    def preserve(self, now: datetime) -> int:
+        """Cut out what is grave and fresh, before its packets roll out of the buffer.
+
+        Returns how many incidents were cut out.
+        """
+        with self.store.read() as reader:
+            rows = reader.rows(
+                "SELECT id FROM incident WHERE list_contains($levels, level) "
+                "AND last_seen > $since AND merged_into IS NULL ORDER BY last_seen DESC LIMIT 20",
+                {"levels": list(PRESERVED), "since": now - PRESERVE_WITHIN},
+            )
+        folder = self.config.data / FOLDER
+        fresh = [
+            row["id"]
+            for row in rows
+            if row["id"] not in self._tried and not any(folder.glob(f"incident-{row['id']}-*.pcap"))
+        ]
+        self._tried.update(fresh)
+        return sum(bool(self.of(incident).packets) for incident in fresh)
 
     def copy(self, incident: int, target: Path) -> Evidence:
         """Write the packets of an incident to a new file.
@@ -217,5 +245,6 @@ def _remove(target: Path) -> None:
 
 def _tidy(folder: Path) -> None:
     cuts = sorted(folder.glob("incident-*.pcap"), key=lambda path: path.stat().st_mtime)
-    for each in cuts[:-KEEP_CUTS]:
-        _remove(each)
+    sizes = {each: each.stat().st_size for each in cuts}
+    while cuts and (len(cuts) > KEEP_CUTS or sum(sizes[each] for each in cuts) > KEEP_BYTES):
+        _remove(cuts.pop(0))
