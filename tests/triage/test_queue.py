@@ -18,7 +18,7 @@ from test_ollama import read, settings
 from guardian import triage
 from guardian.store import Store, explanations
 from guardian.store.ingest import utc_now
-from guardian.triage import prompt
+from guardian.triage import Pool, prompt
 from guardian.triage.budget import Budget
 
 if TYPE_CHECKING:
@@ -135,6 +135,23 @@ async def test_what_was_recorded_tells_where_words_come_from(home: Store, beacon
         "model_digest": model["digest"],
         "prompt_version": prompt.version(),
     }
+
+
+async def test_a_prompt_that_does_not_fit_is_not_sent_and_blames_nobody(
+    home: Store, beacon: Incident
+) -> None:
+    async with StandIn(reply=lambda _: as_text(good_reply(beacon))) as server:
+        pool = Pool(settings(server.url).endpoints)
+        small = settings(server.url, num_ctx=1024)
+        assert await triage.explain_pending(home, small, pool=pool) == 0
+        assert server.seen == []
+        assert pool.members[0].failures == 0
+        await pool.aclose()
+    with home.read() as reader:
+        row = explanations.latest_job(reader, beacon.id)
+    assert row is not None
+    assert row["state"] == "failed"
+    assert "too many for 1024" in row["detail"]
 
 
 @pytest.mark.parametrize("reply", ["x" * 1_000_000, "[" * 100_000])

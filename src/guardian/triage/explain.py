@@ -11,6 +11,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from guardian.errors import TriageError
 from guardian.model import words
 from guardian.store import explanations, incidents, model_endpoints
 from guardian.store.ingest import utc_now
@@ -19,7 +20,7 @@ from guardian.triage import job as jobs
 from guardian.triage.budget import Budget
 from guardian.triage.check import Checked, check
 from guardian.triage.job import Case
-from guardian.triage.llm.base import Ask, ModelTruncatedError
+from guardian.triage.llm.base import Ask, ModelTruncatedError, within
 from guardian.triage.pool import Pool
 from guardian.triage.stories import Told
 
@@ -115,6 +116,12 @@ class _Work:
         case = await asyncio.to_thread(self._case, job, now)
         if case is None or await asyncio.to_thread(self._told_before, case, now):
             return 0 if case is None else 1
+        try:
+            within(case.asked)
+        except TriageError as error:
+            # No endpoint is to blame for that, and none is asked.
+            await asyncio.to_thread(jobs.end, self.store, job, "failed", str(error), now)
+            return 0
         local = words.local(now, self.zone)
         outcomes: list[str] = []
         detail = "nobody could be asked"
