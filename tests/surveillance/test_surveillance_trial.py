@@ -241,3 +241,18 @@ def test_an_address_is_forecast_by_its_connections(store: Store) -> None:
     assert row["replayed"]["told"][0] == (
         "In the last 7 days it would have stopped connections of Living room TV 24×."
     )
+
+
+def test_connections_without_a_question_are_told_as_such(store: Store) -> None:
+    scene = Scene()
+    habits(scene)
+    scene.commit(store)
+    detect.run(store, surveillance.only_surveillance())
+    at = START + timedelta(seconds=ON)
+    target = {"names": ["dns.google"], "addresses": [], "subdomains": True, "device_id": None,
+              "device_ips": []}  # fmt: skip
+    proposed(store, target, at)
+    forecasting.update(store, now=at)
+    with store.read() as reader:
+        (row,) = responses.as_json(reader)
+    assert "connections to them were seen: Anna's MacBook 24×" in row["replayed"]["told"][0]

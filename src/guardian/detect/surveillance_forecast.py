@@ -44,8 +44,8 @@ def forecast(
     """Replay the last days against a block of these names and all below them.
 
     The answer holds ``queries``, ``devices`` (each with its own) and ``by_day``, the
-    ``names`` below that were asked for with what the catalogue says breaks, the worst
-    ``breakage``, ``refused`` (names that can never be blocked), who ``reached`` the
+    ``names`` below that were asked for with what the catalogue says breaks, who had
+    ``spoken`` to them (also without a question that was seen), the worst ``breakage``, ``refused`` (names that can never be blocked), who ``reached`` the
     ``addresses``, what a trial would ``watch``, and all that as sentences (``told``).
     ``device_ips`` (or those of ``device_id``) limit it to one device.
     """
@@ -66,6 +66,7 @@ def forecast(
             reader, wanted, subdomains=True, device_ips=ips, since=since, until=until
         )
         days_asked = forecasts.by_day(reader, wanted, device_ips=ips, since=since, until=until)
+        spoken = forecasts.spoken(reader, wanted, device_ips=ips, since=since, until=until)
         reached = (
             forecasts.reached(reader, addresses, device_ips=ips, since=since, until=until)
             if addresses
@@ -81,6 +82,7 @@ def forecast(
         **looked,
         "by_day": [{"day": str(row["day"]), "queries": row["queries"]} for row in days_asked],
         "reached": reached,
+        "spoken": spoken,
         "names": rows,
         "breakage": worst,
         "breaks": sorted({row["breaks"] for row in hit if row["breaks"]}),
@@ -109,6 +111,17 @@ def told(found: Mapping[str, Any]) -> list[str]:
         sentences.append(
             f"In the last {days} days it would have stopped {asked}, on "
             f"{words.counted(on, 'day', 'days')}: {who}{rest}."
+        )
+    elif found["spoken"]:
+        who = words.sentence_list(
+            [
+                f"{words.clean(each['name'], 40)} {words.number(each['flows'])}×"
+                for each in found["spoken"][:SHOWN]
+            ]
+        )
+        sentences.append(
+            f"In the last {days} days nobody was seen to ask for these names, but connections to "
+            f"them were seen: {who}. A block works on those only if they ask the house's DNS."
         )
     elif found["reached"]:
         who = words.sentence_list(

@@ -237,6 +237,38 @@ def reached(
     )
 
 
+def spoken(
+    reader: Reader,
+    names: Sequence[str],
+    *,
+    device_ips: Sequence[str],
+    since: datetime,
+    until: datetime,
+) -> list[dict[str, Any]]:
+    """Return who opened connections that showed one of these names: ``name, flows``, most first."""
+    return reader.rows(
+        """
+        WITH wanted AS (SELECT unnest($names::VARCHAR[]) AS name),
+        said AS (
+            SELECT src_ip, ts, lower(sni) AS name FROM tls WHERE ts >= $since AND ts < $until
+            UNION ALL SELECT src_ip, ts, lower(sni) FROM quic WHERE ts >= $since AND ts < $until
+            UNION ALL SELECT src_ip, ts, lower(hostname) FROM http
+            WHERE ts >= $since AND ts < $until
+        )
+        SELECT coalesce(any_value(d.name), s.src_ip) AS name, count(*) AS flows FROM said s
+        LEFT JOIN v_device_address a
+               ON a.ip = s.src_ip AND a.valid_from <= s.ts AND s.ts < a.valid_to
+        LEFT JOIN device d ON d.device_id = a.device_id
+        WHERE (len($ips) = 0 OR list_contains($ips, s.src_ip))
+          AND EXISTS (
+              SELECT 1 FROM wanted w WHERE s.name = w.name OR ends_with(s.name, '.' || w.name)
+          )
+        GROUP BY s.src_ip ORDER BY flows DESC, name LIMIT 20
+        """,
+        {"names": list(names), "ips": list(device_ips), "since": since, "until": until},
+    )
+
+
 def keep(
     tx: Transaction, proposal: int, *, target: str, body: dict[str, Any], now: datetime
 ) -> None:

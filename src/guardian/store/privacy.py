@@ -148,6 +148,18 @@ def _trend(weeks: list[int | None]) -> str | None:
     return "less" if now < usual / 1.5 else "steady"
 
 
+def met(reader: Reader, *, since: datetime, until: datetime) -> list[Row]:
+    """Return what each device talked to: ``device_id, device, class, company``, sorted."""
+    return reader.rows(
+        f"""{contacts.CONTACT}
+        SELECT DISTINCT s.device_id, coalesce(d.name, s.device_id) AS device, s.class, s.company
+        FROM seen s LEFT JOIN device d ON d.device_id = s.device_id
+        ORDER BY device, s.class, s.company LIMIT 500
+        """,
+        _bound(reader, since, until),
+    )
+
+
 def by_service(
     reader: Reader, classes: Collection[str], *, since: datetime, until: datetime, offset_s: int = 0
 ) -> list[Row]:
@@ -284,12 +296,17 @@ def answers(reader: Reader, opt_out: int) -> list[Row]:
 
 
 def note_answer(tx: Transaction, opt_out: int, answer: str, detail: str, *, now: datetime) -> bool:
-    """Keep an answer when it is not the one that was given last; return whether it was new."""
-    last = tx.value(
-        "SELECT arg_max(answer, (answered_at, rowid)) FROM opt_out_answer WHERE opt_out_id = ?",
+    """Keep an answer; return whether it is another one than that given last.
+
+    The same answer again only brings its figures up to date.
+    """
+    last = tx.one(
+        "SELECT rowid AS row, answer FROM opt_out_answer WHERE opt_out_id = ? "
+        "ORDER BY answered_at DESC, rowid DESC LIMIT 1",
         [opt_out],
     )
-    if last == answer:
+    if last is not None and last["answer"] == answer:
+        tx.execute("UPDATE opt_out_answer SET detail = ? WHERE rowid = ?", [detail, last["row"]])
         return False
     tx.execute("INSERT INTO opt_out_answer VALUES (?, ?, ?, ?)", [opt_out, now, answer, detail])
     return True

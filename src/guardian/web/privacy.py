@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -103,7 +104,7 @@ def _shown(site: Site, reader: Reader, window: pages.Window) -> dict[str, Any]:
     )
     for row in models:
         row["hours"] = _hours(row["hours"])
-    month = table.ledger(reader, since=until - timedelta(weeks=table.WEEKS), until=until, limit=300)
+    month = table.met(reader, since=until - timedelta(weeks=table.WEEKS), until=until)
     return {
         "devices": by_device,
         "shown": SHOWN,
@@ -160,16 +161,18 @@ def _hours(hours: list[int]) -> str:
 
 
 def _switch(reader: Reader, row: pages.Row, now: datetime) -> dict[str, Any]:
-    """Return one thing that was switched off, with today's answer and how it came about."""
-    found = surveillance_optout.check(reader, row, now=now)
+    """Return one thing that was switched off, with the answer that is kept of it.
+
+    One that was recorded just now has none yet: then it is worked out here.
+    """
     said = table.answers(reader, row["id"])
-    return {
-        **row,
-        "check": found,
-        "answer": str(found.answer),
-        "test": surveillance_optout.TEST,
-        "since": said[-1]["answered_at"] if said else None,
-    }
+    found: dict[str, Any] = (
+        json.loads(said[-1]["detail"])
+        if said
+        else surveillance_optout.check(reader, row, now=now).as_json()
+    )
+    since = said[-1]["answered_at"] if said else None
+    return {**row, "check": found, "answer": found["answer"], "since": since}
 
 
 def _choices(rows: list[pages.Row]) -> list[dict[str, Any]]:
