@@ -165,10 +165,10 @@ def _load(
     virtual = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=length_s * speed)
     due = list(moments)
     given, owed = 0.0, {id(source): 0.0 for source, _ in sources}
-    while (at := time.monotonic() - began) < length_s:
-        number = rate * at - given
+    while (at := time.monotonic() - began) < length_s or due:
+        number = rate * min(at, length_s) - given
         given += number
-        moment = virtual + timedelta(seconds=at * speed)
+        moment = virtual + timedelta(seconds=min(at, length_s) * speed)
         for source, share in sources:
             owed[id(source)] += number * share
             whole = int(owed[id(source)])

@@ -124,7 +124,7 @@ class PiholeLog:
     def grow(self, number: int, moment: datetime) -> None:
         """Append queries with their answers."""
         stamp = f"{moment:%b} {moment.day:2d} {moment:%H:%M:%S} dnsmasq[512]: "
-        lines = []
+        lines: list[str] = []
         for _ in range(number):
             self._number += 1
             name = f"q{self._number}.example"

@@ -8,6 +8,8 @@ their source as read and are read again.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import logging
 import os
 import re
@@ -15,11 +17,15 @@ import shutil
 from typing import TYPE_CHECKING
 
 import duckdb
+import pyarrow as pa
 
 from guardian.store.failures import explained, mapped_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_M_ARENA_MAX = -8
+"""The parameter's number in malloc.h."""
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +47,11 @@ SETTINGS: dict[str, Setting] = {
     "allow_community_extensions": False,
 }
 
-MEMORY_SHARE = 0.25
-MEMORY_LEAST, MEMORY_MOST = 512 << 20, 4 << 30
-"""DuckDB's own memory: a quarter of the machine's, within these bounds, in bytes. What does
-not fit goes to the disk; half of 2 GB is left to Python, Suricata and the model."""
+MEMORY_SHARE = 1 / 16
+MEMORY_LEAST, MEMORY_MOST = 384 << 20, 1 << 30
+"""DuckDB's own memory: a sixteenth of the machine's, within these bounds, in bytes. It keeps
+read blocks until it is full, so this is what the daemon grows to; what a query needs beyond
+goes to the disk for a while. Python and its libraries take 230 MB besides."""
 SPILL_BYTES = 8 << 30
 """What queries may put on the disk for a while, at most; a tenth of the free room if less."""
 
@@ -63,6 +70,19 @@ def memory_bytes() -> int:
     """Return how much memory DuckDB may take on this machine."""
     whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min(max(int(whole * MEMORY_SHARE), MEMORY_LEAST), MEMORY_MOST)
+
+
+def release_memory() -> None:
+    """Give memory that was freed back to the system; the allocators keep it otherwise."""
+    pa.default_memory_pool().release_unused()
+    with contextlib.suppress(AttributeError, OSError):  # only the GNU C library has it
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def few_arenas() -> None:
+    """Let all threads of this process share two heaps: each heap keeps its own leftovers."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 
 
 def connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:

@@ -13,7 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from guardian.errors import StoreError
-from guardian.store import archive, clock, rollup, settings
+from guardian.store import archive, clock, engine, rollup, settings
 from guardian.store.limits import TABLES
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class Keeper:
         self._store = store
         self._limits = limits
         self._due_at = 0.0
+        engine.few_arenas()
 
     def round(self, *, now: datetime) -> Report | None:
         """Do what is due; None when that was not a whole round.
@@ -91,6 +92,7 @@ def tick(store: Store, *, now: datetime) -> None:
         restore_file(store)
     clock.note(store, now)
     rollup.update(store, attributed=True)
+    engine.release_memory()
 
 
 def restore_file(store: Store) -> None:
