@@ -34,7 +34,7 @@ def sensors(config: Config) -> list[Sensor]:
     """Return a Suricata for each mirrored port."""
     config = with_updated_rules(config)
     return [
-        Sensor(interface, config.data / "suricata" / interface, config.collect)
+        Sensor(interface, (config.data / "suricata" / interface).absolute(), config.collect)
         for interface in config.sources.interfaces
     ]
 

@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from guardian.collect import packet_buffer, suricata_config
 from guardian.collect.sensor_watch import Watch, look
@@ -68,6 +68,7 @@ class Sensor:
     _next_look: float = field(default=0.0, init=False)
     _silent_after: float = field(default=0.0, init=False)
     _answered: bool = field(default=False, init=False)
+    _failure: str | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self._watch = Watch(self.interface, self.settings)
@@ -90,17 +91,22 @@ class Sensor:
         Raises:
             ComponentAbsentError: there is no Suricata on this machine.
             InputError: there is no such interface.
-            CollectorError: Suricata ended (its last words are in the message) or hangs.
+            CollectorError: Suricata ended (its last words are in the message) or hangs; said
+                again until the next one answers, so that who tends it waits longer each time.
         """
         if self._process is None:
             self._start()
         elif self._process.poll() is not None:
             code, self._process = self._process.returncode, None
-            msg = f"Suricata on {self.interface} ended with code {code}: {self._last_words()}"
-            raise CollectorError(msg)
+            self._failed(
+                f"Suricata on {self.interface} ended with code {code}: {self._last_words()}"
+            )
         self._rotate(Mark.from_json(bookmark))
         packet_buffer.prune(self.folder, self.settings.packet_buffer_mb)
-        return self._look()
+        looked = self._look()
+        if self._failure is not None and not self._answered:
+            self._failed(self._failure)
+        return looked
 
     def state(self) -> SensorState:
         """Return how the sensor does."""
@@ -176,6 +182,10 @@ class Sensor:
         self._next_look, self._answered = time.monotonic() + 1.0, False
         self._silent_after = time.monotonic() + self.settings.suricata_start_timeout_s + SILENT_S
 
+    def _failed(self, message: str) -> NoReturn:
+        self._failure = message
+        raise CollectorError(message)
+
     def _look(self) -> bool:
         now = time.monotonic()
         if now < self._next_look or self._process is None:
@@ -189,11 +199,10 @@ class Sensor:
             self._process.kill()
             self._process.wait()
             self._process = None
-            msg = (
+            self._failed(
                 f"Suricata on {self.interface} answered nothing for {SILENT_S:.0f} s: started again"
             )
-            raise CollectorError(msg) from None
-        self._answered = True
+        self._answered, self._failure = True, None
         self._silent_after = now + SILENT_S
         self._watch.note(now, counts)
         return True

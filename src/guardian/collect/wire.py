@@ -11,6 +11,7 @@ from __future__ import annotations
 import collections
 import itertools
 import json
+import logging
 import struct
 import threading
 import time
@@ -214,6 +215,7 @@ def _listener(interface: str) -> L2ListenSocket:
     from scapy.arch.linux import L2ListenSocket  # noqa: PLC0415
     from scapy.error import Scapy_Exception  # noqa: PLC0415
 
+    logging.getLogger("scapy.runtime").setLevel(logging.ERROR)  # it warns of each strange frame
     try:
         return L2ListenSocket(iface=interface, filter=wire_frames.KERNEL_FILTER)
     except PermissionError as error:
