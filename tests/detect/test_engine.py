@@ -88,6 +88,43 @@ def test_a_threshold_in_the_configuration_wins() -> None:
     store.close()
 
 
+def test_a_beacon_says_what_can_be_drawn_of_it() -> None:
+    store = filled(
+        {
+            "flow": [
+                {
+                    "repeat": 60, "step_s": 60, "jitter_s": 6, "src_ip": "192.168.1.66",
+                    "dest_ip": "198.51.100.6", "bytes_toserver": 640,
+                }
+            ]
+        }
+    )  # fmt: skip
+    detect.run(store, detect.Settings())
+    with store.read() as reader:
+        (row,) = findings.as_json(reader, finding_class="c2_beacon")
+    facts = row["facts"]
+    assert len(facts["interval_histogram"]) == 20
+    assert sum(facts["interval_histogram"]) == 59
+    assert facts["interval_bin_s"] == pytest.approx(2 * facts["interval_s"] / 20, rel=0.01)
+    middle = facts["interval_histogram"][8:12]
+    assert sum(middle) > 50, "the intervals lie around the usual one"
+    assert sum(facts["calls_by_hour"]) == 60
+    assert all(0.7 <= score <= 1 for score in facts["scores"].values())
+    store.close()
+
+
+@pytest.mark.parametrize("year", [1999, 2010, 2030, 2099])
+def test_any_year_will_do(year: int) -> None:
+    shifted = _scan(12)
+    shifted["flow"][0]["ts"] = (datetime(year, 6, 1) - datetime(2026, 1, 10, 12)).total_seconds()
+    store = filled(shifted)
+    assert detect.run(store, detect.Settings()).errors == ()
+    with store.read() as reader:
+        (row,) = findings.as_json(reader, finding_class="port_scan")
+    assert row["first_seen"].startswith(f"{year}-06-01")
+    store.close()
+
+
 def test_what_guardian_does_itself_is_never_a_finding() -> None:
     store = filled(_scan(12))
     detect.run(store, detect.Settings(own_addresses=("192.168.1.66",)))

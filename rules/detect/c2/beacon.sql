@@ -124,7 +124,7 @@ regular AS (
 drawn AS (
     SELECT pair, min(id, 60) AS ids, list(bin) FILTER (bin IS NOT NULL) AS filled
     FROM (
-        SELECT pair, id, least($bins::BIGINT - 1, floor(gap_s / (2 * interval_s / $bins))::BIGINT) AS bin
+        SELECT pair, id, CASE WHEN gap_s IS NOT NULL THEN least($bins::BIGINT - 1, floor(gap_s / (2 * interval_s / $bins))::BIGINT) END AS bin
         FROM (SELECT c.pair, c.id, r.interval_s, epoch(c.ts - lag(c.ts) OVER (PARTITION BY c.pair ORDER BY c.ts)) AS gap_s
               FROM call c JOIN regular r USING (pair)))
     GROUP BY pair

@@ -33,6 +33,8 @@ tried AS (
            min(id) AS id
     FROM v_flow SEMI JOIN suspect USING (src_ip, proto, dest_port)
     WHERE ts BETWEEN $since AND $until AND dest_port IS NOT NULL AND direction <> 'local'
+      -- Where IPv6 does not work, every address that has one fails first.
+      AND (list_contains($service_ports, dest_port) OR NOT contains(dest_ip, ':'))
       AND ((proto = 'TCP' AND opened)
            OR (proto = 'UDP' AND src_port >= $ephemeral_from AND app_proto IS DISTINCT FROM 'dns'
                AND list_contains($service_ports, dest_port)))
