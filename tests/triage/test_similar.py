@@ -63,6 +63,17 @@ def test_what_only_shares_its_kind_is_not_called_alike(home: Store) -> None:
     assert before(all_of(home)[1]) == ""
 
 
+def test_several_kinds_alone_are_not_enough_either(home: Store) -> None:
+    kinds = ("c2_beacon", "threat_intel", "exfiltration")
+    write(home, *(finding(kind, "laptop", "one.example", level="high") for kind in kinds))
+    triage.run(home, SETTINGS)
+    write(home, *(finding(kind, "tablet", "other.example", level="high", at=WEEK)
+                  for kind in kinds))  # fmt: skip
+    triage.run(home, SETTINGS)
+    assert [len(each.classes) for each in all_of(home)] == [3, 3]
+    assert before(all_of(home)[1]) == ""
+
+
 def test_one_that_was_judged_goes_before_one_that_is_nearer(home: Store) -> None:
     write(home, beacon_of("laptop", "198.51.100.10", 0, port=8443))
     write(home, beacon_of("phone", "198.51.100.20", WEEK))

@@ -79,7 +79,8 @@ def features(case: Case, home: House) -> dict[str, float]:
     """Return what an incident is, each with its weight."""
     found: dict[str, float] = {}
     for row in case.classes:
-        found[f"class {row['class']}"] = _CLASS
+        # All classes together weigh as much as one, so that many alone are not enough.
+        found[f"class {row['class']}"] = _CLASS / math.sqrt(len(case.classes))
     for peer in case.peers:
         found[f"to {_place(peer)}"] = _NAME
     for hit in case.hits[:4]:
