@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import array
 import re
+from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -89,19 +91,40 @@ class EveCollector:
             chunk_bytes=self.settings.batch_bytes,
             reuse=True,
         )
-        with Scratch() as scratch:
-            decoder = EveDecoder(scratch, self.settings.max_line_bytes)
-            for chunk in tailer.unread(Mark.from_json(bookmark), final=final):
-                yield decoder.batch(chunk)
+        for chunk in tailer.unread(Mark.from_json(bookmark), final=final):
+            with decoding(self.settings.max_line_bytes) as decoder:
+                batch = decoder.batch(chunk)
+            yield batch
+
+
+@contextmanager
+def decoding(max_line_bytes: int) -> Iterator[EveDecoder]:
+    """Lend a decoder. Making one and its plans takes longer than a poll's few events."""
+    try:
+        decoder = _idle.pop()
+    except IndexError:
+        decoder = EveDecoder(Scratch())
+    decoder.max_line_bytes = max_line_bytes
+    try:
+        yield decoder
+    finally:
+        if len(_idle) < _KEPT:
+            _idle.append(decoder)
+        else:
+            decoder.close()
 
 
 class EveDecoder:
     """Turn whole lines into a batch. One decoder serves any number of chunks."""
 
-    def __init__(self, scratch: Scratch, max_line_bytes: int) -> None:
+    def __init__(self, scratch: Scratch) -> None:
         self._scratch = scratch
         self._incoming = scratch.feed("incoming", _NOTHING)
-        self._max_line_bytes = max_line_bytes
+        self.max_line_bytes = 4 << 20
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._scratch.close()
 
     def batch(self, chunk: Chunk) -> Batch:
         """Return the batch that stores the lines of a chunk."""
@@ -163,7 +186,7 @@ class EveDecoder:
         found = {
             at
             for at in (text.str.len_bytes() > _LONG_LINE).arg_true().to_list()
-            if len(lines[at]) > self._max_line_bytes
+            if len(lines[at]) > self.max_line_bytes
             or lines[at].count(b"{") + lines[at].count(b"[") > _MANY_BRACKETS
         }
         for key in _ONCE:
@@ -184,7 +207,7 @@ class EveDecoder:
         kept: dict[int, bytes] = {}
         for at in doubtful:
             line = lines[at]
-            seen = "line too long" if len(line) > self._max_line_bytes else check(line)
+            seen = "line too long" if len(line) > self.max_line_bytes else check(line)
             if isinstance(seen, str):
                 rejects.add(at, seen)
             else:
@@ -285,6 +308,8 @@ class _Rejects:
                 )
 
 
+_KEPT = 2
+_idle: deque[EveDecoder] = deque()
 _NEWLINE = re.compile(b"\n")
 _RAW = eve_columns.KINDS.index(eve_columns.RAW)
 _BY_WORD = {f'{kind}"'[:_WORD]: at for at, kind in enumerate(eve_columns.KINDS[:_RAW])}

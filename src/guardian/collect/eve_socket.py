@@ -11,17 +11,17 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from guardian.collect.eve import EveDecoder
+from guardian.collect.eve import decoding
 from guardian.collect.settings import Settings
 from guardian.collect.streams import LineSocket
 from guardian.collect.tailer import Chunk, Mark
 from guardian.errors import ConfigError
 from guardian.model.batch import Batch, SourceInfo
-from guardian.store.scratch import Scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from guardian.collect.eve import EveDecoder
     from guardian.collect.streams import Taken
 
 STREAM = "unix:"
@@ -72,12 +72,12 @@ class EveSocketCollector:
         taken = self._socket.take(self._settings.batch_bytes)
         if taken.empty:
             return
-        with Scratch() as scratch:
-            decoder = EveDecoder(scratch, self._settings.max_line_bytes)
-            while not taken.empty:
-                yield self._batch(decoder, taken, at)
-                at += len(taken.data)
-                taken = self._socket.take(self._settings.batch_bytes)
+        while not taken.empty:
+            with decoding(self._settings.max_line_bytes) as decoder:
+                batch = self._batch(decoder, taken, at)
+            yield batch
+            at += len(taken.data)
+            taken = self._socket.take(self._settings.batch_bytes)
 
     def holds(self) -> bool:
         """Tell whether something that arrived is still to be read."""

@@ -13,6 +13,7 @@ its truncation, and nobody can say so afterwards; what was read before is not re
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 import re
 import time
@@ -250,7 +251,8 @@ class _LineReader:
         self._file = file
         self._limit = limit
         self._chunk_bytes = max(chunk_bytes, limit + 1)
-        self._buffer = bytearray(self._chunk_bytes) if reuse else None
+        # Anonymous pages: what is never read into is never touched.
+        self._buffer = mmap.mmap(-1, self._chunk_bytes) if reuse else None
         self._offset = part.offset
         self._skipping = part.skipping
         self._rejects: list[Reject] = []

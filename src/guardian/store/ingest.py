@@ -33,6 +33,10 @@ def utc_now() -> datetime:
 
 def register(store: Store, source: SourceInfo) -> int:
     """Return the source's id, making its row when it is new."""
+    with store.read() as reader:
+        known = reader.value("SELECT source_id FROM source WHERE name = ?", [source.name])
+    if known is not None:
+        return int(known)
     with store.transaction() as tx:
         tx.execute(
             "INSERT INTO source (name, kind, path) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING",
