@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +14,8 @@ from standin import StandIn
 from test_ollama import FAULTS, read
 
 from guardian import triage
+from guardian.config import parse
+from guardian.errors import ConfigError
 from guardian.ops import status as ops
 from guardian.ops.health import health
 from guardian.store import explanations, incidents, model_endpoints
@@ -193,7 +195,7 @@ async def test_a_machine_that_comes_back_gets_the_work_that_waited(
     moment = utc_now()
     for _ in range(6):
         assert await triage.explain_pending(home, away, now=moment) == 0
-        moment = moment.replace(year=moment.year + 1)
+        moment += timedelta(days=365)
     there = settings(endpoint(deep, "deep"))
     assert await triage.explain_pending(home, there, now=moment) == 1
 
@@ -326,12 +328,25 @@ def test_a_job_whose_process_always_dies_is_given_up(home: Store, beacon: Incide
         explanations.enqueue(tx, now=now)
     for _ in range(explanations.ATTEMPTS):
         assert explanations.take(home, lease_s=60, now=now) is not None
-        now = now.replace(year=now.year + 1)
+        now += timedelta(days=365)
     assert explanations.take(home, lease_s=60, now=now) is None
     with home.read() as reader:
         row = explanations.latest_job(reader, beacon.id)
     assert row is not None
     assert row["state"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('[[triage.endpoints]]\nurl = "http://a:1"\nrole = "dep"', "no such role: dep"),
+        ('[[triage.endpoints]]\nurl = "http://a:1"\nquiet_hours = "at night"', "form 23-07"),
+        ('[triage.overflow]\nclasses = ["c2_beakon"]', "no such class: c2_beakon"),
+    ],
+)
+def test_a_slip_in_the_configuration_is_said(text: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        parse(text, "guardian.toml")
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003 - the configuration reads the types
+
+from guardian.model.finding import FindingClass
+
+ROLES = ("deep", "fast", "embed")
+"""What an endpoint may be asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +38,14 @@ class Endpoint:
     deadline_s: float = 0.0
     """Longest wait for its answer; 0 means the one of all endpoints."""
 
+    def __post_init__(self) -> None:
+        if self.role not in ROLES:
+            msg = f"no such role: {self.role}; there are {', '.join(ROLES)}"
+            raise ValueError(msg)
+        if self.quiet_hours and not re.fullmatch(r"\d{1,2}-\d{1,2}", self.quiet_hours):
+            msg = f"quiet_hours = {self.quiet_hours!r}: not of the form 23-07"
+            raise ValueError(msg)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overflow:
@@ -55,6 +69,12 @@ class Overflow:
     """Most requests in one calendar month."""
     deadline_s: float = 60.0
     """Longest wait for an answer."""
+
+    def __post_init__(self) -> None:
+        strange = sorted(set(self.classes) - {each.value for each in FindingClass})
+        if strange:
+            msg = f"triage.overflow.classes: no such class: {', '.join(strange)}"
+            raise ValueError(msg)
 
     @property
     def on(self) -> bool:
