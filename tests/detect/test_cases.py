@@ -44,7 +44,7 @@ def test_case(detector: str, case: dict[str, Any]) -> None:
     assert [error for error in report.errors if error.startswith(detector)] == []
     with store.read() as reader:
         rows = reader.rows(
-            "SELECT class, level, src_ip, peers, count, title, key FROM finding "
+            "SELECT class, level, src_ip, peers, count, title, key, tags FROM finding "
             "WHERE detector = $detector ORDER BY key",
             {"detector": detector},
         )
@@ -53,8 +53,8 @@ def test_case(detector: str, case: dict[str, Any]) -> None:
     assert len(rows) == len(expected), rows
     for row, want in zip(rows, expected, strict=True):
         for key, value in want.items():
-            if key == "peers":
-                assert set(value) <= set(row["peers"]), row
+            if key in ("peers", "tags"):
+                assert set(value) <= set(row[key]), row
             elif key == "title":
                 assert value in row["title"], row
             else:

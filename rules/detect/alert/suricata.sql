@@ -20,6 +20,8 @@ WITH one AS (
            lower(coalesce(json_extract_string(metadata, '$.guardian_class[0]'), '')) AS own_class,
            lower(coalesce(json_extract_string(metadata, '$.guardian_level[0]'), '')) AS own_level,
            lower(coalesce(json_extract_string(metadata, '$.signature_severity[0]'), '')) AS rated,
+           list_filter(list_transform(coalesce(json_extract_string(metadata, '$.mitre_technique_id[*]'), []), lambda m: lower(m)),
+                       lambda m: regexp_matches(m, '^t[0-9]{4}([.][0-9]{3})?$'))[:5] AS techniques,
            lower(coalesce(signature, '')) AS sig, lower(coalesce(category, '')) AS cat
     FROM alert a
     WHERE ts BETWEEN $since AND $until AND signature_id NOT BETWEEN $noise_first AND $noise_last
@@ -42,13 +44,22 @@ judged AS (
              WHEN regexp_matches(sig, '\btor\b|vpn|proxy|\.onion') THEN 'tor_vpn'
              WHEN regexp_matches(sig, 'cleartext|plain.?text|basic auth|unencrypted|password') THEN 'cleartext_secret'
              WHEN regexp_matches(sig, '\bdoh\b|dns over https|dns-over-https') THEN 'doh_bypass'
-             ELSE 'policy_violation' END AS class
+             -- Its author's words said nothing, but the technique that it is filed under does.
+             ELSE CASE split_part(techniques[1], '.', 1)
+                 WHEN 't1071' THEN 'c2_beacon' WHEN 't1095' THEN 'c2_beacon' WHEN 't1573' THEN 'c2_beacon' WHEN 't1219' THEN 'c2_beacon'
+                 WHEN 't1102' THEN 'c2_beacon' WHEN 't1571' THEN 'c2_beacon' WHEN 't1105' THEN 'malware' WHEN 't1204' THEN 'malware'
+                 WHEN 't1059' THEN 'malware' WHEN 't1190' THEN 'exploit' WHEN 't1203' THEN 'exploit' WHEN 't1210' THEN 'exploit'
+                 WHEN 't1046' THEN 'port_scan' WHEN 't1595' THEN 'port_scan' WHEN 't1018' THEN 'host_scan' WHEN 't1110' THEN 'brute_force'
+                 WHEN 't1041' THEN 'exfiltration' WHEN 't1048' THEN 'exfiltration' WHEN 't1567' THEN 'exfiltration' WHEN 't1496' THEN 'crypto_mining'
+                 WHEN 't1021' THEN 'lateral_movement' WHEN 't1570' THEN 'lateral_movement' WHEN 't1568' THEN 'dga' WHEN 't1572' THEN 'dns_tunnel'
+                 WHEN 't1090' THEN 'tor_vpn' WHEN 't1040' THEN 'cleartext_secret' WHEN 't1552' THEN 'cleartext_secret'
+                 ELSE 'policy_violation' END END AS class
     FROM one
 ),
 grouped AS (
     SELECT signature_id, any_value(signature) AS signature, any_value(category) AS category, class, own,
            CASE WHEN c.home OR NOT coalesce(s.home, false) THEN c_ip ELSE s_ip END AS actor,
-           min(ts) AS first_seen, max(ts) AS last_seen, count(*) AS n, min(severity) AS severity,
+           min(ts) AS first_seen, max(ts) AS last_seen, count(*) AS n, min(severity) AS severity, flatten(list(DISTINCT techniques)) AS techniques,
            max(rated) AS rated, max(own_level) AS own_level,
            list_distinct(min(CASE WHEN c.home OR NOT coalesce(s.home, false) THEN s_ip ELSE c_ip END, 30)
                || coalesce(min(hostname, 5), []) || coalesce(min(sni, 5), []) || coalesce(min(rrname, 5), [])) AS peers,
@@ -70,5 +81,6 @@ SELECT 'sid/' || signature_id AS key, actor AS src_ip, list_filter(peers, lambda
        coalesce(signature, 'Suricata signature ' || signature_id)[:200] AS title,
        {signature_id: signature_id, signature: signature[:200], category: category, severity: severity,
         inbound: inbound, url: url[:200], user_agent: user_agent[:200]} AS facts,
-       list_transform(ids, lambda i: 'alert:' || i) AS evidence
+       list_transform(ids, lambda i: 'alert:' || i) AS evidence,
+       list_transform(list_distinct(techniques)[:10], lambda m: 'attack.' || m) AS tags
 FROM grouped

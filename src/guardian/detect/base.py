@@ -112,5 +112,5 @@ class SqlDetector:
             count=int(row["count"]),
             facts={k: v for k, v in (row["facts"] or {}).items() if v is not None},
             evidence=tuple(row["evidence"] or ()),
-            tags=self.rule.tags,
+            tags=tuple(dict.fromkeys((*self.rule.tags, *(row.get("tags") or ())))),
         )

@@ -12,6 +12,7 @@ The head is YAML in ``--`` lines; what follows is one query. Its columns are fix
 ``level``      optional: overrides the level of the head
 ``title``      optional: overrides the title of the head
 ``class``      optional: overrides the class of the head
+``tags``       optional: ATT&CK tags besides those of the head
 =============  ==========================================================
 
 A query may use ``$since`` and ``$until`` (the window), ``$utc_offset_s`` (the home's clock
