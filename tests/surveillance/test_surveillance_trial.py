@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from guardian import detect, respond
 from guardian.app import forecasts as forecasting
-from guardian.lab import surveillance
+from guardian.detect import engine
 from guardian.lab.scene_rows import START, Scene
 from guardian.notify import digest
 from guardian.respond import watch
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 TV, OTHER = "192.168.7.20", "192.168.7.24"
 NAME, MENU = "acr-us-prd.samsungcloud.tv", "menu.tv-maker.example"
+NONE = detect.Settings(disabled=tuple(each.name for each in engine.detectors(detect.Settings())[0]))
+"""Names and devices are brought up to date; no detector is needed here."""
 ON = 86400.0
 """The second at which the trial begins: after a day of habits."""
 NOW = START + timedelta(seconds=ON + 3000)
@@ -105,7 +107,7 @@ def trial(store: Store, *scenes: Callable[[Scene], None], house: bool = False) -
     for each in (habits, *scenes):
         each(scene)
     scene.commit(store)
-    detect.run(store, detect.Settings(disabled=tuple(surveillance.only_surveillance().disabled)))
+    detect.run(store, NONE)
     target = {"names": [NAME], "addresses": [], "subdomains": True, "device_id": None,
               "device_ips": [] if house else [TV]}  # fmt: skip
     applied = START + timedelta(seconds=ON)
@@ -142,14 +144,19 @@ def test_a_quiet_trial_says_nothing(store: Store) -> None:
     ],
     ids=lambda each: getattr(each, "__name__", None),
 )
-@pytest.mark.parametrize("house", [False, True])
 def test_each_way_around_is_told(
-    store: Store, scene: Callable[[Scene], None], key: str, value: object, word: str, house: bool
+    store: Store, scene: Callable[[Scene], None], key: str, value: object, word: str
 ) -> None:
-    seen = trial(store, quiet, scene, house=house)
+    seen = trial(store, quiet, scene)
     assert seen[key] == value
     (told,) = watch.remarks(seen)
     assert word in told
+
+
+def test_a_block_for_the_whole_house_watches_who_asked(store: Store) -> None:
+    seen = trial(store, quiet, to_address, to_doh, house=True)
+    assert seen["bare_addresses"] == ["198.51.100.77"]
+    assert seen["other_resolvers"] == ["dns.google"]
 
 
 def test_what_is_seen_stands_on_the_page_and_in_the_letter(store: Store) -> None:
@@ -191,7 +198,7 @@ def test_a_forecast_is_made_kept_and_shown(store: Store) -> None:
     scene = Scene()
     habits(scene)
     scene.commit(store)
-    detect.run(store, surveillance.only_surveillance())
+    detect.run(store, NONE)
     at = START + timedelta(seconds=ON)
     target = {"names": ["samsungcloud.tv"], "addresses": [], "subdomains": True,
               "device_id": None, "device_ips": []}  # fmt: skip
@@ -230,7 +237,7 @@ def test_an_address_is_forecast_by_its_connections(store: Store) -> None:
     scene = Scene()
     habits(scene)
     scene.commit(store)
-    detect.run(store, surveillance.only_surveillance())
+    detect.run(store, NONE)
     at = START + timedelta(seconds=ON)
     target = {"names": [], "addresses": ["198.51.100.12"], "subdomains": False, "device_id": None,
               "device_ips": []}  # fmt: skip
@@ -247,7 +254,7 @@ def test_connections_without_a_question_are_told_as_such(store: Store) -> None:
     scene = Scene()
     habits(scene)
     scene.commit(store)
-    detect.run(store, surveillance.only_surveillance())
+    detect.run(store, NONE)
     at = START + timedelta(seconds=ON)
     target = {"names": ["dns.google"], "addresses": [], "subdomains": True, "device_id": None,
               "device_ips": []}  # fmt: skip

@@ -45,9 +45,10 @@ def forecast(
 
     The answer holds ``queries``, ``devices`` (each with its own) and ``by_day``, the
     ``names`` below that were asked for with what the catalogue says breaks, who had
-    ``spoken`` to them (also without a question that was seen), the worst ``breakage``, ``refused`` (names that can never be blocked), who ``reached`` the
-    ``addresses``, what a trial would ``watch``, and all that as sentences (``told``).
-    ``device_ips`` (or those of ``device_id``) limit it to one device.
+    ``spoken`` to them (also without a question that was seen), the worst ``breakage``,
+    ``refused`` (names that can never be blocked), who ``reached`` the ``addresses``, what
+    a trial would ``watch``, and all that as sentences (``told``). ``device_ips`` (or those
+    of ``device_id``) limit it to one device.
     """
     until = now or utc_now()
     since = until - timedelta(days=days)
