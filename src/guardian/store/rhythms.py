@@ -65,7 +65,8 @@ FROM pair WHERE period_s >= $min_period_s AND spread_s <= $max_jitter * period_s
 def update(store: Store) -> tuple[date, ...]:
     """Add the rhythms of whole days (UTC) that came since the last call; return those days."""
     with store.read() as reader:
-        span = reader.one("SELECT min(ts) AS first, max(ts) AS last FROM flow")
+        # The hours that are summed already: a small table, where flows are many.
+        span = reader.one("SELECT min(bucket) AS first, max(bucket) AS last FROM active_hour")
         done = reader.value("SELECT last_id FROM rollup_mark WHERE name = ?", [_MARK])
     if span is None or span["first"] is None:
         return ()
