@@ -11,7 +11,6 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,6 +18,7 @@ import msgspec
 from guardian import respond, triage
 from guardian.app import (
     calls_backup,
+    calls_detect,
     calls_devices,
     calls_lists,
     calls_packets,
@@ -26,7 +26,6 @@ from guardian.app import (
     calls_quality,
     calls_triage,
 )
-from guardian.detect import indicators
 from guardian.errors import InputError, UsageError
 from guardian.model.response import Verb
 from guardian.notify import digest as digests
@@ -155,11 +154,6 @@ def _rename(service: Service, *, device: str, new_name: str) -> Any:
     return devices.rename(service.store, device, new_name)
 
 
-def _load_indicators(service: Service, *, path: str, list_name: str) -> Any:
-    loaded = indicators.load(service.store, Path(path), list_name)
-    return {"indicators": loaded.indicators, "refused": loaded.refused}
-
-
 def _feedback(service: Service, *, incident: int, answer: str, reason: str = "") -> Any:
     number = feedback.give(service.store, incident, answer, actor="keeper", reason=reason)
     triage.run(service.store, service.config.triage)
@@ -226,7 +220,8 @@ _CALLS: dict[str, Callable[..., Any]] = {
     "lists_explain": calls_lists.lists_explain,
     "lists_house": calls_lists.lists_house,
     "rename": _rename,
-    "load_indicators": _load_indicators,
+    "load_indicators": calls_detect.load_indicators,
+    "indicator_lists": calls_detect.indicator_lists,
     "ask": calls_triage.answer,
     "overflow_list": calls_triage.overflow_list,
     "overflow_show": calls_triage.overflow_show,

@@ -219,6 +219,8 @@ def _knowledge(commands: Any) -> None:
     load = _command(indicators, "load", "records:indicators_load", "load a list from a file")
     load.add_argument("file", type=Path)
     load.add_argument("--list", dest="list_name", help="its name; default the file's")
+    load.add_argument("--licence", help="where its head does not say it")
+    _command(indicators, "list", "records:indicator_lists", "what is loaded", form=True)
 
 
 def _measuring(commands: Any) -> None:

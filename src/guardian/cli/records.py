@@ -111,9 +111,22 @@ def digest(options: argparse.Namespace) -> int:
 def indicators_load(options: argparse.Namespace) -> int:
     """Load a threat-intel list from a file."""
     name = options.list_name or options.file.stem
-    loaded = _ask(options, "load_indicators", path=str(options.file.resolve()), list_name=name)
+    loaded = _ask(
+        options,
+        "load_indicators",
+        path=str(options.file.resolve()),
+        list_name=name,
+        licence=options.licence,
+    )
     refused = f"; {loaded['refused']:,} lines are none" if loaded["refused"] else ""
     say(f"{name}: {loaded['indicators']:,} indicators{refused}")
+    return 0
+
+
+def indicator_lists(options: argparse.Namespace) -> int:
+    """List the threat lists that are loaded."""
+    columns = ("list", "entries", "refused", "licence", "age_days", "loaded_at", "sha256", "origin")
+    emit(options, _ask(options, "indicator_lists"), columns, empty="No list is loaded.")
     return 0
 
 

@@ -8,7 +8,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -117,7 +117,7 @@ def _head(text: str) -> tuple[str | None, datetime | None]:
     return licence, made_at
 
 
-def lists(reader: Reader, *, now: datetime | None = None) -> list[dict[str, object]]:
+def lists(reader: Reader, *, now: datetime | None = None) -> list[dict[str, Any]]:
     """Return each list with its licence, age in days, digest and number of entries."""
     moment = now or utc_now()
     return [
