@@ -45,7 +45,6 @@ from guardian.collect.wire import PcapSightings
 from guardian.collect.zeek import ZeekCollector
 from guardian.errors import ClientError, CollectorError, GuardianError
 from guardian.model import secrets
-from guardian.store.scratch import Scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -54,8 +53,6 @@ NOW = datetime(2026, 11, 20, 20, 0, 0)
 _FOLDER = Path(
     tempfile.mkdtemp(prefix="guardian-fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
 )
-_SCRATCH = Scratch()
-_DECODER = eve.EveDecoder(_SCRATCH, 1 << 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +74,8 @@ def _file(data: bytes, name: str) -> Path:
 
 def _eve(data: bytes) -> None:
     mark = Mark(head="", inode=0, offset=0)
-    batch = _DECODER.batch(Chunk(file="eve.json", start=0, data=data, mark=mark))
+    with eve.decoding(1 << 20) as decoder:
+        batch = decoder.batch(Chunk(file="eve.json", start=0, data=data, mark=mark))
     lines = data.count(b"\n") + bool(data and not data.endswith(b"\n"))
     assert batch.events + batch.rejected == lines, "a line is neither an event nor refused"
     assert sum(table.num_rows for table in batch.tables.values()) >= batch.events

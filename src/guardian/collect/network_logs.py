@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 NETFLOW_PORT = 2055
 SYSLOG_PORT = 514
-LINE_FORMATS = ("filterlog", "netfilter", "dnsmasq", "unbound")
+LINE_FORMATS = ("filterlog", "netfilter", "unifi-cef", "dnsmasq", "unbound")
 """The formats that a syslog line may be of, tried in this order."""
 
 MAX_LINE_CHARS = 8192
