@@ -244,12 +244,15 @@ class Adguard:
     def __init__(self) -> None:
         self.entries: list[dict[str, Any]] = []
         self.problems: list[str] = []
+        self.barren = 0
+        self.asked = 0
         description = described(SHARED / "apis" / "adguardhome-openapi.yaml")
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 url = urlsplit(self.path)
+                outer.asked += 1
                 if self.headers["Authorization"] != "Basic a2VlcGVyOnNlY3JldA==":
                     self.send_response(401)
                     self.end_headers()
@@ -273,6 +276,9 @@ class Adguard:
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def page(self, older_than: str, limit: int) -> dict[str, Any]:
+        if self.barren:  # it looked at as many lines as it does at a time, and found none
+            self.barren -= 1
+            return {"data": [], "oldest": older_than or entry(0, "x")["time"]}
         found = sorted(self.entries, key=lambda entry: entry["time"], reverse=True)
         page = [entry for entry in found if not older_than or entry["time"] < older_than][:limit]
         return {"data": page, "oldest": page[-1]["time"] if page else ""}
@@ -309,6 +315,7 @@ def test_adguard_home(memory_store: Store) -> None:
         ]
         progress = drain(memory_store, collector)
         assert (progress.events, progress.rejected) == (2, 1)
+        server.barren = 1
         server.entries.append(entry(3.0, "slow.example", cached=True))
         drain(memory_store, collector)
         found = {row["rrname"]: row for row in rows(memory_store)}
@@ -329,6 +336,10 @@ def test_adguard_home_refuses_a_stranger(memory_store: Store) -> None:
     client = AdguardClient(server.url, "keeper", "wrong", limits=FAST)
     collector = AdguardApiCollector(server.url, client=client)
     assert "401" in (drain(memory_store, collector).error or "")
+    asked = server.asked
+    again = drain(memory_store, collector).error or ""
+    assert "asked again in 300 s" in again  # five refusals would lock everybody out
+    assert server.asked == asked
     collector.close()
     server.close()
 

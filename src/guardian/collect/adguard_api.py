@@ -28,6 +28,9 @@ PAGE_ROWS = 500
 MAX_ROWS = 200_000
 """How many queries one reading goes back: some 100 MB, and more than a home asks in a day."""
 
+MAX_PAGES = 2_000
+"""How many pages one reading asks for: more than ``MAX_ROWS`` need, and an end in any case."""
+
 OVERLAP = timedelta(seconds=10)
 """How far before the last known query is read again: one is logged when it is answered,
 which may be after a younger one."""
@@ -108,18 +111,20 @@ class AdguardApiCollector:
         known = self._clock.read(since) if since else None
         if known is not None:  # a server whose clock was wrong once must not end the reading
             known = min(known, datetime.now(UTC).replace(tzinfo=None))
-        page = await self._client.query_log(limit=PAGE_ROWS)
-        while page.data:
-            for entry in page.data:
+        older_than = ""
+        for _ in range(MAX_PAGES):
+            page = await self._client.query_log(older_than=older_than, limit=PAGE_ROWS)
+            for entry in page.data or ():
                 when = self._clock.read(entry.time)
                 if known is not None and when is not None and when < known - OVERLAP:
                     return found, True
                 found.append(entry)
             if len(found) >= MAX_ROWS:
                 return found, False
-            if not page.oldest:
+            # An empty page is not the end: the server looks at 50,000 lines of its file at a time.
+            if not page.oldest or page.oldest == older_than:
                 break
-            page = await self._client.query_log(older_than=page.oldest, limit=PAGE_ROWS)
+            older_than = page.oldest
         return found, True
 
 

@@ -11,7 +11,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from guardian.errors import ClientError, CollectorError
+from guardian.errors import ClientAuthError, ClientError, CollectorError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -60,6 +60,9 @@ class Poller:
         except TimeoutError as error:
             future.cancel()
             raise self._failed(f"no answer within {CALL_TIMEOUT_S:.0f} s") from error
+        except ClientAuthError as error:
+            # Whoever is refused again and again is locked out: a person must look at this first.
+            raise self._failed(str(error), least_s=MAX_PAUSE_S) from error
         except ClientError as error:
             raise self._failed(str(error)) from error
         self._failures, self._error = 0, None
@@ -80,9 +83,9 @@ class Poller:
             loop.call_soon_threadsafe(loop.stop)
             self._thread.join(timeout=5.0)
 
-    def _failed(self, message: str) -> CollectorError:
+    def _failed(self, message: str, *, least_s: float = 0.0) -> CollectorError:
         self._failures += 1
-        pause = min(MAX_PAUSE_S, self._every_s * 2.0**self._failures)
+        pause = max(least_s, min(MAX_PAUSE_S, self._every_s * 2.0**self._failures))
         self._next = time.monotonic() + pause
         self._error = f"{message} (asked again in {pause:.0f} s)"
         return CollectorError(self._error)
