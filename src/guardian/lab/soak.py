@@ -53,6 +53,7 @@ class Watched:
 
     data: Path
     options: list[str]
+    config: str = ""
     process: subprocess.Popen[bytes] | None = None
     url: str = ""
     starts_s: list[float] = field(default_factory=list)
@@ -63,7 +64,7 @@ class Watched:
         """Start it and wait until its page answers."""
         began = time.monotonic()
         config = self.data.parent / "guardian.toml"
-        config.write_text("")
+        config.write_text(self.config)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "guardian.cli", "run", "--data", str(self.data), "--config",
              str(config), "--listen", "127.0.0.1:0", *self.options],

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from guardian.store import Reader, Store
 
-FULL_SOON_DAYS = 14.0
-"""A store that is full sooner than this is told to the family's keeper too."""
 AHEAD = timedelta(hours=1)
 """Events dated further ahead than this come from a clock that is wrong."""
 
@@ -79,12 +77,6 @@ def reasons(store: Store, *, now: datetime) -> list[tuple[str, str, str]]:
             )
             found.append(("amber", row["name"], text))
         days = retention.forecast(reader)
-    if days is not None and days < FULL_SOON_DAYS:
-        found.append(("amber", "store", full_soon(days)))
+    if days is not None and days < retention.FULL_SOON_DAYS:
+        found.append(("amber", "store", retention.full_soon(days)))
     return found
-
-
-def full_soon(days: float) -> str:
-    """Return one line about a store that will soon be full."""
-    when = "today" if days < 1 else f"in {days:.0f} day{'s' if round(days) != 1 else ''}"
-    return f"the store will be full {when}; then the oldest days are deleted"

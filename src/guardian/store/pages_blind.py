@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from guardian.model import words
+from guardian.store import retention
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -34,7 +35,16 @@ def blind_spots(reader: Reader, *, since: datetime, until: datetime) -> list[str
         for row in rows
         if row["rejected"]
     ]
-    return [*found, *_hidden(reader, since=since, until=until)]
+    return [*found, *_hidden(reader, since=since, until=until), *_full_soon(reader)]
+
+
+def _full_soon(reader: Reader) -> list[str]:
+    """Say once that rows will soon have to go: what is deleted is not seen any more."""
+    days = retention.forecast(reader)
+    if days is None or days >= retention.FULL_SOON_DAYS:
+        return []
+    text = retention.full_soon(days)
+    return [text[0].upper() + text[1:] + "."]
 
 
 def _broken(row: dict[str, Any]) -> str:

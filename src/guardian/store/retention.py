@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 FORECAST_DAYS = 14
 """How far back growth is measured for "full in N days"."""
+FULL_SOON_DAYS = 14.0
+"""A store that is full sooner than this is told in health and in the letter."""
 FORECAST = "full_in_days"
 """The setting that keeps the last forecast, for those who do not know the limits."""
 NEWEST_ID = (1 << 63) - 1
@@ -187,6 +189,12 @@ def forecast(reader: Reader) -> float | None:
     """Return the days until the store is full, as forecast last; None: not foreseeable."""
     days = settings.get(reader, FORECAST)
     return None if days is None else float(days)
+
+
+def full_soon(days: float) -> str:
+    """Return one line about a store that will soon be full."""
+    when = "today" if days < 1 else f"in {days:.0f} day{'s' if round(days) != 1 else ''}"
+    return f"the store will be full {when}; then the oldest days are deleted"
 
 
 def _by_age(store: Store, limits: Limits, now: datetime, age_s: float) -> int:

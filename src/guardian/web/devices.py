@@ -11,7 +11,7 @@ from guardian.detect.devices import person
 from guardian.detect.devices.kinds import KINDS
 from guardian.model import words
 from guardian.store import merges, pages, segments
-from guardian.web import device_view
+from guardian.web import device_view, device_year
 from guardian.web.device_words import CERTAINTY, HOW, NAMED_BY, SOURCES
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def _reading(routes: APIRouter, site: Site) -> None:
                 raise HTTPException(404, "no such device")
             root = reader.one("SELECT * FROM device WHERE device_id = ?", [row["merged_into"]])
             view = device_view.view(site, reader, row)
+            year = device_year.year(site, reader, device_id)
         return site.page(
             "device.html",
             title=words.clean(row["name"], 60),
@@ -82,6 +83,7 @@ def _reading(routes: APIRouter, site: Site) -> None:
             named_by=NAMED_BY,
             sources=SOURCES,
             certainty=CERTAINTY,
+            year=year,
             **view,
         )
 

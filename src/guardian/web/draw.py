@@ -99,6 +99,20 @@ def weeks(counts: Sequence[int | None], label: str) -> Markup:
     return _svg("weeks", step * len(counts), 18, label, "".join(parts))
 
 
+def year(counts: Sequence[int | None], label: str) -> Markup:
+    """Return one column for each week of a year, oldest first; a week not seen is a dash."""
+    top = max((count for count in counts if count), default=0) or 1
+    step, high = 7, 72
+    parts = []
+    for place, count in enumerate(counts):
+        if count is None:
+            parts.append(_column(place * step, high - 2, step - 2, 1, "none"))
+            continue
+        tall = max(2.0, (high - 6) * count / top)
+        parts.append(_column(place * step, high - tall, step - 2, tall, "up"))
+    return _svg("strip", step * len(counts) - 2, high, label, "".join(parts))
+
+
 def interval(share: Mapping[str, Any]) -> Markup:
     """Return a share as a dot on a rail, with its 95 % interval as a band around it."""
     if share["share"] is None:

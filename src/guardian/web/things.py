@@ -31,7 +31,8 @@ def router(site: Site) -> APIRouter:
             samples = pages.quarantine(reader, limit=20)
             told = explanations.figures(reader, now=site.now())
             models = model_endpoints.endpoints(reader, now=site.now())
-        state = dict(site.status()["health"]) if site.status else {}
+        whole = site.status() if site.status else {}
+        state = dict(whole["health"]) if whole else {}
         for sample in samples:
             sample["text"] = _shown(sample["sample"])
         return site.page(
@@ -45,6 +46,7 @@ def router(site: Site) -> APIRouter:
             told=told,
             models=models,
             state=state,
+            storage=whole.get("storage"),
         )
 
     return routes
