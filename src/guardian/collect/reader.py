@@ -50,7 +50,8 @@ def drain(
     mark = ingest.bookmark(store, source_id)
     try:
         batches = _ahead(collector.batches(mark, final=final))
-        for written in bulk.commit_all(store, source_id, batches):
+        patience_s = bulk.ALONE_GROUP_S if final else bulk.GROUP_S
+        for written in bulk.commit_all(store, source_id, batches, group_s=patience_s):
             so_far = Progress(
                 events=so_far.events + written.events,
                 rejected=so_far.rejected + written.rejected,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from guardian.errors import CollectorError
-from guardian.store import ingest
+from guardian.store import engine, ingest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +29,13 @@ then nearly full; those that are full are written once, not also to the write-ah
 
 GROUP_S = 0.5
 """Nor after so many seconds: others wait to write, and rows are seen once committed."""
+
+ALONE_GROUP_S = 10.0
+"""The same where a source is read to its end, and nobody waits."""
+
+CHECKPOINT_AT = "256MB"
+"""How large the write-ahead log may become under load. Every checkpoint writes the row groups
+that are not full anew: a smaller log costs time, a larger one memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +62,7 @@ def commit_all(
         calm = False
         for batch in batches:
             if batch.full and not calm:
-                load.enter_context(one_thread(store))
+                load.enter_context(under_load(store))
                 calm = True
             yield from _group(store, source_id, batch, batches, group_s)
 
@@ -87,23 +94,26 @@ def _group(
 
 
 @contextlib.contextmanager
-def one_thread(store: Store) -> Iterator[None]:
-    """Let DuckDB use only the threads that call it while the block runs; blocks may overlap."""
-    _set_threads(store, +1)
+def under_load(store: Store) -> Iterator[None]:
+    """Set DuckDB for writing much while the block runs; blocks may overlap."""
+    _count(store, +1)
     try:
         yield
     finally:
-        _set_threads(store, -1)
+        _count(store, -1)
 
 
 _counting = threading.Lock()
 _blocks: weakref.WeakKeyDictionary[Store, int] = weakref.WeakKeyDictionary()
 
 
-def _set_threads(store: Store, change: int) -> None:
+def _count(store: Store, change: int) -> None:
     with _counting:
         before = _blocks.get(store, 0)
         after = _blocks[store] = before + change
-    if not before or not after:
-        with store.read() as reader:
-            reader.execute("SET threads = 1" if after else "RESET threads")
+    if before and after:
+        return
+    usual = str(engine.SETTINGS["checkpoint_threshold"])
+    with store.read() as reader:
+        reader.execute("SET threads = 1" if after else "RESET threads")
+        reader.execute(f"SET checkpoint_threshold = '{CHECKPOINT_AT if after else usual}'")
