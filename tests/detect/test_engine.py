@@ -77,6 +77,8 @@ def test_detectors_keep_to_their_memory_and_give_it_back(store: Store) -> None:
     with store.read() as reader:
         assert reader.value("SELECT current_setting('memory_limit')") == before
     assert seen == ["300.0 MiB"]
+    engine.run(store, detect.Settings(memory_mb=10_000_000), more=(Looks(),), full=True)
+    assert seen[1] == before, "a limit that is lower already stays"
 
 
 def test_a_threshold_in_the_configuration_wins() -> None:

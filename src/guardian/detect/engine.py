@@ -114,14 +114,26 @@ def _bounded(store: Store, settings: Settings) -> Iterator[None]:
         return
     with store.read() as reader:
         before = str(reader.value("SELECT current_setting('memory_limit')"))
-        # Where more is in use than can be let go of at once, the old limit stays.
-        with contextlib.suppress(StoreError):
-            reader.execute(f"SET memory_limit = '{int(settings.memory_mb)}MiB'")
+        # A smaller machine's limit stays, and the old one where more is in use than can be let
+        # go of at once.
+        if _mib(before) > settings.memory_mb:
+            with contextlib.suppress(StoreError):
+                reader.execute(f"SET memory_limit = '{int(settings.memory_mb)}MiB'")
     try:
         yield
     finally:
         with store.read() as reader, contextlib.suppress(StoreError):
             reader.execute(f"SET memory_limit = '{before}'")
+
+
+def _mib(text: str) -> float:
+    """Return what DuckDB calls ``5.8 GiB`` in MiB; 0 for what is said otherwise."""
+    number, _, unit = text.partition(" ")
+    scale = {"KiB": 1 / 1024, "MiB": 1.0, "GiB": 1024.0, "TiB": 1024.0**2}.get(unit, 0.0)
+    try:
+        return float(number) * scale
+    except ValueError:
+        return 0.0
 
 
 def _prepare(
