@@ -197,14 +197,14 @@ def test_literal_tail(regex: str, tail: str) -> None:
 
 
 def test_a_million_names_a_second() -> None:
-    """The stated speed, with room for a busy machine: half of it."""
+    """The stated speed by processor time, so that a busy machine does not matter; half of it."""
     known = catalogue.load()
     day = [f"host{i % 5000}.example{i % 700}.com" for i in range(200_000)]
     day[::50] = ["api.openai.com"] * len(day[::50])
-    started = time.perf_counter()
+    started = time.process_time()
     found = sum(known.matcher.match(name) is not None for name in day)
     assert found == len(day[::50])
-    assert len(day) / (time.perf_counter() - started) > 500_000
+    assert len(day) / (time.process_time() - started) > 500_000
 
 
 def test_names_that_a_stranger_would_try() -> None:
