@@ -241,9 +241,11 @@ def test_what_is_dropped_turns_health_amber_until_it_is_over(
 
 def test_a_configured_path_that_is_a_socket_is_listened_on(tmp_path: Path) -> None:
     made = sources.collectors(
-        Config(sources=Sources(eve=(Path("unix:/x/eve"), Path("/x/eve.json"))))
+        Config(sources=Sources(eve=(Path("unix:/x/eve"), Path("/x/eve.json"), Path("/x/e.sock"))))
     )
-    assert [each.source.name for each in made] == ["eve:/x/eve.json", "eve:unix:/x/eve"]
+    assert [each.source.name for each in made] == [
+        "eve:/x/eve.json", "eve:unix:/x/eve", "eve:unix:/x/e.sock"
+    ]  # fmt: skip
     with pytest.raises(ConfigError, match="whole path"):
         EveSocketCollector(Path("unix:eve"))
 

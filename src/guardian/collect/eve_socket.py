@@ -30,8 +30,9 @@ DATAGRAMS = "unix-dgram:"
 
 
 def is_socket(path: Path) -> bool:
-    """Tell whether an EVE source is a socket: by its prefix, or by what is there."""
-    return str(path).startswith((STREAM, DATAGRAMS)) or path.is_socket()
+    """Tell whether an EVE source is a socket: by its prefix, its ending, or what is there."""
+    named = str(path).startswith((STREAM, DATAGRAMS)) or path.suffix in (".sock", ".socket")
+    return named or path.is_socket()
 
 
 class EveSocketCollector:
