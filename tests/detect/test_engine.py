@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +18,7 @@ from guardian.detect.rules import load_rules
 from guardian.detect.wordlike import randomness
 from guardian.store import findings
 
-from .cases import fill, filled
+from .cases import START, fill, filled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,6 +113,23 @@ def test_a_beacon_says_what_can_be_drawn_of_it() -> None:
     assert sum(facts["calls_by_hour"]) == 60
     assert all(0.7 <= score <= 1 for score in facts["scores"].values())
     store.close()
+
+
+def test_seldom_calls_are_kept_for_weeks_and_no_longer(memory_store: Store) -> None:
+    call = {"src_ip": "192.168.1.66", "dest_ip": "198.51.100.6"}
+    day = 86400
+    fill(memory_store, {"flow": [call | {"repeat": 40, "step_s": day}]})
+    now = START + timedelta(days=40)
+    detect.run(memory_store, detect.Settings(), now=now)
+    hours = "SELECT count(*), min(hour) FROM rare_call"
+    with memory_store.read() as reader:
+        kept = reader.one(hours)
+    assert kept is not None
+    assert kept["count_star()"] == 22  # three weeks and today
+    fill(memory_store, {"flow": [call | {"ts": 4000 * day}]})  # a clock that runs ahead
+    detect.run(memory_store, detect.Settings(), now=now)
+    with memory_store.read() as reader:
+        assert reader.value("SELECT count(*) FROM rare_call") == 22  # the oldest day went, one came
 
 
 @pytest.mark.parametrize("year", [1999, 2010, 2030, 2099])

@@ -53,7 +53,9 @@ def update(store: Store, *, now: datetime) -> int:
         )
         added = int(tx.value("SELECT count(*) FROM rare_call")) - before
         if newest is not None and added:
-            tx.execute("DELETE FROM rare_call WHERE hour < ?", [newest - timedelta(days=KEEP_DAYS)])
+            # A clock that runs ahead must not make everything old.
+            oldest = min(newest, now) - timedelta(days=KEEP_DAYS)
+            tx.execute("DELETE FROM rare_call WHERE hour < ?", [oldest])
         seconds = time.monotonic() - started
         findings.set_mark(tx, MARK, last_id=upto, ran_at=now, seconds=seconds)
     return added
