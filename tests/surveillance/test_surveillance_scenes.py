@@ -100,12 +100,15 @@ def test_frames_are_those_of_scapy(
     assert frames.udp(ends, data, ident=ident) == datagram
 
 
+ONE = surveillance.only_surveillance()
+
+
 def findings(scene: Scene, *, times: int = 1) -> list[dict[str, object]]:
     store = Store.memory()
     scene.commit(store)
     for _ in range(times):
-        detect.run(store, detect.Settings())
-    detect.run(store, detect.Settings(), full=True)
+        detect.run(store, ONE)
+    detect.run(store, ONE, full=True)
     with store.read() as reader:
         rows = reader.rows(
             "SELECT class, level, count, facts ->> '$.certainty' AS certainty, "

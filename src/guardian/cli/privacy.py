@@ -38,7 +38,7 @@ def privacy(options: argparse.Namespace) -> int:
             say(f"{each['device']}: {each['title']}.")
         return 0
     columns = ("device", "company", "country", "class", "contacts", "bytes_up", "night_share",
-               "away_share", "trend", "last_seen")  # fmt: skip
+               "away_share", "trend")  # fmt: skip
     emit(options, _ask(options, "privacy", since_s=since), columns, empty="Nobody listened.")
     return 0
 
