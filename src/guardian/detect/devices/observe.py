@@ -214,17 +214,27 @@ def _drop_what_routers_carry(
     )
 
 
-# In each slot the holder is whoever was seen most; a stay lasts until the holder changes.
+# In each slot the holder is whoever was seen most; a stay lasts until the holder changes. A slot
+# that shows no hardware address (a resolver's log) is of the one before, else of the next.
 _STAYS = """
 WITH held AS (
     SELECT ip, slot, mac, min(first) AS first, max(last) AS last, sum(weight) AS weight
     FROM seen_address GROUP BY ip, slot, mac
 ),
-known AS (SELECT DISTINCT ip FROM held WHERE mac IS NOT NULL),
+slots AS (
+    SELECT ip, slot, arg_max(mac, (weight, mac)) FILTER (mac IS NOT NULL) AS mac,
+           min(first) AS first, max(last) AS last, sum(weight) AS weight
+    FROM held GROUP BY ip, slot
+),
 winner AS (
-    SELECT * FROM held
-    WHERE mac IS NOT NULL OR ip NOT IN (SELECT ip FROM known)
-    QUALIFY row_number() OVER (PARTITION BY ip, slot ORDER BY weight DESC, mac) = 1
+    SELECT ip, slot, first, last, weight,
+           coalesce(last_value(mac IGNORE NULLS) OVER before, first_value(mac IGNORE NULLS)
+               OVER after)
+               AS mac
+    FROM slots
+    WINDOW before AS (PARTITION BY ip ORDER BY slot ROWS UNBOUNDED PRECEDING),
+           after AS (PARTITION BY ip ORDER BY slot
+                     ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)
 ),
 changed AS (
     SELECT *, CASE WHEN mac IS NOT DISTINCT FROM lag(mac) OVER stay THEN 0 ELSE 1 END AS change
