@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 REPO = Path(__file__).parents[2]
-SCRIPTS = ("scripts/common.sh", "scripts/demo", "scripts/test", "scripts/check", "scripts/fuzz", ".ci/run")
+SCRIPTS = (
+    "scripts/common.sh",
+    "scripts/demo",
+    "scripts/test",
+    "scripts/check",
+    "scripts/fuzz",
+    ".ci/run",
+)
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
