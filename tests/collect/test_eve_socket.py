@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from guardian import resources
 from guardian.app import sources
-from guardian.collect import compressed, suricata_config
+from guardian.collect import compressed, eve_socket, suricata_config
 from guardian.collect.eve_socket import EveSocketCollector
 from guardian.collect.reader import drain
 from guardian.collect.settings import Settings
@@ -237,6 +237,23 @@ def test_what_is_dropped_turns_health_amber_until_it_is_over(
     with memory_store.transaction() as tx:  # ten minutes later
         tx.execute("UPDATE source_pace SET dropped_at = dropped_at - INTERVAL 10 MINUTE")
     assert health(memory_store, running=True).state == "green"
+
+
+def test_a_socket_that_nobody_writes_to_is_said(
+    memory_store: Store, where: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collector = EveSocketCollector(Path(f"unix:{where}"))
+    assert drain(memory_store, collector).error is None
+    monkeypatch.setattr(eve_socket, "ALONE_S", 0.2)
+    time.sleep(0.3)
+    assert "no Suricata is connected" in (drain(memory_store, collector).error or "")
+    assert health(memory_store, running=True).state == "red"
+    with connect(where) as writer:
+        writer.sendall(event(1))
+        wait_for(lambda: drain(memory_store, collector).error is None)
+        assert health(memory_store, running=True).state == "green"
+    collector.close()
+    assert drain(memory_store, collector, final=True).error is None
 
 
 def test_a_configured_path_that_is_a_socket_is_listened_on(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from guardian.collect.eve import decoding
 from guardian.collect.settings import Settings
 from guardian.collect.streams import LineSocket
 from guardian.collect.tailer import Chunk, Mark
-from guardian.errors import ConfigError
+from guardian.errors import CollectorError, ConfigError
 from guardian.model.batch import Batch, SourceInfo
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 STREAM = "unix:"
 DATAGRAMS = "unix-dgram:"
 """What a path begins with that names a socket: of Suricata's ``unix_stream``, ``unix_dgram``."""
+
+ALONE_S = 60.0
+"""A Suricata that is started again loads its rules within this time and connects."""
 
 
 def is_socket(path: Path) -> bool:
@@ -65,20 +68,21 @@ class EveSocketCollector:
         """Yield the events that arrived since the last call; the first call begins to listen.
 
         Raises:
-            CollectorError: the socket cannot be made.
+            CollectorError: the socket cannot be made, or nobody has written to it for long.
         """
         del final  # whoever writes may always write more
         self._socket.start()
         at = int(str((bookmark or {}).get("bytes", 0)))
         taken = self._socket.take(self._settings.batch_bytes)
-        if taken.empty:
-            return
         while not taken.empty:
             with decoding(self._settings.max_line_bytes) as decoder:
                 batch = self._batch(decoder, taken, at)
             yield batch
             at += len(taken.data)
             taken = self._socket.take(self._settings.batch_bytes)
+        if self._socket.alone_s > ALONE_S:
+            msg = f"no Suricata is connected to {self._socket.path}: is it running?"
+            raise CollectorError(msg)
 
     def holds(self) -> bool:
         """Tell whether something that arrived is still to be read."""

@@ -79,6 +79,8 @@ class LineSocket:
         self._thread: threading.Thread | None = None
         self._inode = 0
         self._closed = False
+        self._writers = 0
+        self._alone_since = time.monotonic()
 
     def start(self) -> None:
         """Listen, unless it does already, or was closed for good; heal a removed socket file.
@@ -94,6 +96,7 @@ class LineSocket:
         self._end()
         listening = self._bound()
         self._inode = _inode(self.path)
+        self._writers, self._alone_since = 0, time.monotonic()
         self._stop.clear()
         self._thread = threading.Thread(
             target=self._receive, args=(listening,), name=f"unix-{self.path.name}", daemon=True
@@ -104,6 +107,13 @@ class LineSocket:
     def held_bytes(self) -> int:
         """How much waits to be taken."""
         return self._held
+
+    @property
+    def alone_s(self) -> float:
+        """Since when nobody has been connected; who sends datagrams never is."""
+        if self._datagrams or self._closed or self._writers:
+            return 0.0
+        return time.monotonic() - self._alone_since
 
     def take(self, most_bytes: int) -> Taken:
         """Return what arrived, oldest first: about ``most_bytes`` of it, the rest waits."""
@@ -178,7 +188,13 @@ class LineSocket:
                         self._read_datagram(listening)
                     else:
                         _accept(selector, listening)
+                self._count(len(selector.get_map()) - 1)
             self._finish(selector, listening)
+
+    def _count(self, writers: int) -> None:
+        if self._writers and not writers:
+            self._alone_since = time.monotonic()
+        self._writers = writers
 
     def _finish(self, selector: selectors.BaseSelector, listening: socket.socket) -> None:
         """Read what the kernel still holds, so that a planned stop loses nothing."""
