@@ -50,9 +50,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 NOW = datetime(2026, 11, 20, 20, 0, 0)
-_FOLDER = Path(
-    tempfile.mkdtemp(prefix="guardian-fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
+# Memory where there is some; removed when the process ends.
+_HOLDER = tempfile.TemporaryDirectory(
+    prefix="guardian-fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None
 )
+_FOLDER = Path(_HOLDER.name)
 
 
 @dataclass(frozen=True, slots=True)
