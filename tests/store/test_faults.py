@@ -414,3 +414,31 @@ def test_the_page_reads_while_a_long_commit_is_written(store: Store) -> None:
     assert len(waits) >= 5
     assert sorted(waits)[len(waits) // 2] < 0.5
     assert count(store) == 2_100_000
+
+
+def test_memory_that_is_only_kept_is_given_back(store: Store) -> None:
+    with store.transaction() as tx:
+        tx.execute(
+            "INSERT INTO flow (id, ts, source_id, community_id) "
+            "SELECT i, $now, 1, md5(i::VARCHAR) || md5((i + 1)::VARCHAR) "
+            "FROM range(500000) t(i)",
+            {"now": NOW},
+        )
+    with store.read() as reader:
+        reader.rows("SELECT community_id, count(*) FROM flow GROUP BY 1 LIMIT 1")
+        assert not store.squeeze()  # somebody reads
+    held = memory(store)
+    assert store.squeeze()
+    assert memory(store) <= min(held, engine.KEPT_BYTES)
+    with store.read() as reader:
+        limit = reader.value("SELECT current_setting('memory_limit')")
+        assert reader.value("SELECT count(*) FROM flow") == 500_000
+    assert (
+        engine.memory_bytes() >> 20
+        <= float(limit.split()[0]) * (1024 if "GiB" in limit else 1) * 1.01
+    )
+
+
+def memory(store: Store) -> int:
+    with store.read() as reader:
+        return int(reader.value("SELECT sum(memory_usage_bytes) FROM duckdb_memory()"))

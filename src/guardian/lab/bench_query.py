@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from guardian.lab.big_store import END, fill
 from guardian.store import (
     Store,
+    archive,
     pages,
     pages_blind,
     pages_evidence,
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from guardian.store import Reader
 
 ROUNDS = 10
+LONGEST_S = 5.0
+"""A query that takes so long is not asked ten times."""
+TARGET_MS = 300.0
 FOLDER = "GUARDIAN_BENCH_STORE"
 DEVICE, ADDRESS = "d10", "192.168.1.20"
 
@@ -63,7 +67,7 @@ def _measured(folder: Path, size: int) -> dict[str, Any]:
     finally:
         store.close()
     every = sorted(ms for times in figures.values() for ms in times)
-    slow = [ms for ms in every if ms > 300]
+    late = [label for label, times in figures.items() if _at(times, 0.95) > TARGET_MS]
     return {
         "flows": rows["flow"],
         "dns": rows["dns"] + rows["dns_log"],
@@ -77,7 +81,7 @@ def _measured(folder: Path, size: int) -> dict[str, Any]:
         },
         "p50_ms": _at(every, 0.5),
         "p95_ms": _at(every, 0.95),
-        "under_300_ms": round(1 - len(slow) / len(every), 3),
+        "under_300_ms": f"{len(figures) - len(late)} of {len(figures)} queries",
         "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
 
@@ -85,8 +89,11 @@ def _measured(folder: Path, size: int) -> dict[str, Any]:
 def _filled(store: Store, size: int) -> float:
     """Fill an empty store; return the seconds it took."""
     with store.read() as reader:
-        if reader.value("SELECT count(*) FROM source"):
-            return 0.0
+        filled = reader.value("SELECT count(*) FROM source")
+    if filled:
+        archive.note_spans(store)
+        archive.refresh_views(store)
+        return 0.0
     started = time.perf_counter()
     fill(store, size, progress=lambda text: print(text, file=sys.stderr))  # noqa: T201
     return time.perf_counter() - started
@@ -156,8 +163,8 @@ def _of_devices() -> dict[str, Callable[[Reader], object]]:
 
 
 def _times(store: Store, query: Callable[[Reader], object]) -> list[float]:
-    times = []
-    for _ in range(ROUNDS):
+    times: list[float] = []
+    while len(times) < ROUNDS and sum(times) < 1e3 * LONGEST_S:
         with store.read() as reader:
             started = time.perf_counter()
             query(reader)

@@ -232,27 +232,22 @@ def relation(
     *,
     since: datetime | None = None,
     until: datetime | None = None,
-    ids: Sequence[int] | None = None,
 ) -> str:
-    """Return what to select FROM for rows of a time or of ids: only files that can have some.
+    """Return what to select FROM for rows of ``[since, until)``: only files that can have some.
 
-    ``[since, until)`` and ``ids`` choose files only: the query still has to say which rows
-    it wants.
+    The query still has to say which rows it wants.
     """
     rows = reader.rows(
         """
         SELECT file, columns FROM cold_file LEFT JOIN cold_span USING (file)
         WHERE table_name = $table
           AND ($since IS NULL OR last_ts >= $since) AND ($until IS NULL OR first_ts < $until)
-          AND ($ids IS NULL OR first_id IS NULL
-               OR len(list_filter($ids::BIGINT[], lambda i: i BETWEEN first_id AND last_id)) > 0)
         ORDER BY file
         """,
         {
             "table": table,
             "since": since,
             "until": until,
-            "ids": None if ids is None else list(ids),
         },
     )
     root = _place(reader) if rows else None
@@ -260,6 +255,35 @@ def relation(
     if root is None or not files:
         return table
     return f"(SELECT * FROM {table}{_cold(root, files)})"
+
+
+def by_ids(reader: Reader, table: str, ids: Sequence[int]) -> str:
+    """Return what to select FROM for the rows with these ids, wherever they are, and no others.
+
+    The numbers stand in the text, part by part: only a short list of constants lets DuckDB
+    skip the blocks and groups that cannot have them. They are integers, whatever was asked.
+    """
+    numbers = sorted({int(each) for each in ids})
+    parts = [f"SELECT * FROM {table} WHERE {_among(numbers)}"]
+    root = _place(reader)
+    for row in reader.rows(
+        "SELECT file, first_id, last_id FROM cold_file LEFT JOIN cold_span USING (file) "
+        "WHERE table_name = ? ORDER BY file",
+        [table],
+    ):
+        low, high = row["first_id"], row["last_id"]
+        here = [each for each in numbers if low is None or low <= each <= high]
+        if here and root is not None and (root / row["file"]).exists():
+            parts.append(
+                f"SELECT * FROM read_parquet({_quoted(root / row['file'])}, "
+                f"hive_partitioning = false) WHERE {_among(here)}"
+            )
+    return "(" + " UNION ALL BY NAME ".join(parts) + ")"
+
+
+def _among(numbers: Sequence[int]) -> str:
+    listed = ", ".join(map(str, numbers))
+    return f"id BETWEEN {numbers[0]} AND {numbers[-1]} AND id IN ({listed})"
 
 
 def _present(store: Store, reader: Reader, table: str) -> list[dict[str, Any]]:

@@ -291,15 +291,35 @@ class Store:
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the file."""
         with self._writing:
-            self._revive()
+            self._fold()
+
+    def _fold(self) -> None:
+        self._revive()
+        if self.read_only:
+            return
+        try:
+            with mapped_errors(self.path, self._give_up):
+                self._connection.cursor().execute("CHECKPOINT")
+        except (StoreFullError, StoreReadOnlyError) as error:
+            self.trouble = str(error)
+            raise
+
+    def squeeze(self) -> bool:
+        """Let DuckDB give the memory of blocks back that nobody reads now.
+
+        It keeps what it once held until its limit is reached. Returns False, with only the
+        log folded in, when readers left no moment for it.
+        """
+        with self._writing:
+            self._fold()
             if self.read_only:
-                return
-            try:
-                with mapped_errors(self.path, self._give_up):
-                    self._connection.cursor().execute("CHECKPOINT")
-            except (StoreFullError, StoreReadOnlyError) as error:
-                self.trouble = str(error)
-                raise
+                return False
+            with self._alone(SWAP_PAUSE_S) as alone:
+                if not alone or self._broken:
+                    return False
+                with self._connection.cursor() as cursor:
+                    engine.squeeze(cursor)
+        return True
 
     def replaced(self) -> bool:
         """Return whether another file stands where this store's file was, or none at all."""

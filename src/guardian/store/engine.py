@@ -50,9 +50,10 @@ SETTINGS: dict[str, Setting] = {
 
 MEMORY_SHARE = 1 / 16
 MEMORY_LEAST, MEMORY_MOST = 384 << 20, 1 << 30
-"""DuckDB's own memory: a sixteenth of the machine's, within these bounds, in bytes. It keeps
-read blocks until it is full, so this is what the daemon grows to; what a query needs beyond
-goes to the disk for a while. Python and its libraries take 230 MB besides."""
+"""DuckDB's own memory: a sixteenth of the machine's, within these bounds, in bytes. What a
+query needs beyond goes to the disk for a while. Python and its libraries take 230 MB besides."""
+KEPT_BYTES = 128 << 20
+"""What DuckDB keeps of its memory when it is told to give the rest back, in bytes."""
 SPILL_BYTES = 8 << 30
 """What queries may put on the disk for a while, at most; a tenth of the free room if less."""
 
@@ -78,6 +79,13 @@ def release_memory() -> None:
     pa.default_memory_pool().release_unused()
     with contextlib.suppress(AttributeError, OSError):  # only the GNU C library has it
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def squeeze(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Lower DuckDB's limit for a moment, so that it lets go of what it only keeps."""
+    with contextlib.suppress(duckdb.Error):  # so much is in use: then it stays
+        cursor.execute(f"SET memory_limit = '{KEPT_BYTES >> 20}MiB'")
+    cursor.execute(f"SET memory_limit = '{memory_bytes() >> 20}MiB'")
 
 
 def few_arenas() -> None:

@@ -53,5 +53,5 @@ class Limits:
     """More files of one table and day than this are merged into one."""
     every_s: float = 600.0
     """How often the limits are enforced, in seconds; at once when the disk is nearly full."""
-    tick_s: float = 60.0
+    tick_s: float = 30.0
     """How often roll-ups are brought up to date and the disk is looked at, in seconds."""

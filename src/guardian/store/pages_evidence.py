@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from guardian.store.archive import relation
+from guardian.store.archive import by_ids, relation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -50,13 +50,10 @@ def evidence(reader: Reader, ids: Iterable[str], *, limit: int = 100) -> list[Ro
     """Return evidence rows, the newest first: source, id, ts, what, sides, port, sizes."""
     found: list[Row] = []
     for table, numbers in _by_table(ids).items():
-        # A list of its own numbers, not one array: only that skips blocks without any of them.
-        marks = ", ".join("?" for _ in numbers)
         found += reader.rows(
             f"SELECT '{table}' AS source, id, ts, {_COLUMNS[table]} "
-            f"FROM {relation(reader, table, ids=numbers)} WHERE id IN ({marks}) "
-            "ORDER BY ts DESC, id DESC LIMIT ?",
-            [*numbers, limit],
+            f"FROM {by_ids(reader, table, numbers)} ORDER BY ts DESC, id DESC LIMIT ?",
+            [limit],
         )
     found.sort(key=lambda row: (row["ts"], row["id"]), reverse=True)
     return found[:limit]
@@ -66,10 +63,7 @@ def moments(reader: Reader, ids: Iterable[str]) -> list[datetime]:
     """Return when evidence rows happened, in order: the dots of a rhythm."""
     found: list[datetime] = []
     for table, numbers in _by_table(ids).items():
-        marks = ", ".join("?" for _ in numbers)
-        rows = reader.rows(
-            f"SELECT ts FROM {relation(reader, table, ids=numbers)} WHERE id IN ({marks})", numbers
-        )
+        rows = reader.rows(f"SELECT ts FROM {by_ids(reader, table, numbers)}")
         found += [row["ts"] for row in rows]
     return sorted(found)
 

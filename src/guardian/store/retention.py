@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from guardian.errors import StoreError
@@ -31,6 +31,8 @@ FORECAST = "full_in_days"
 """The setting that keeps the last forecast, for those who do not know the limits."""
 NEWEST_ID = (1 << 63) - 1
 """Above every row's id."""
+SQUEEZE_TRIES, SQUEEZE_PAUSE_S = 5, 0.5
+"""How often, and how far apart, a moment without readers is looked for."""
 A_DAY = timedelta(days=1)
 FOLD_DAYS = 2
 """Roll-up steps of the last days may still get late rows."""
@@ -94,6 +96,10 @@ def tick(store: Store, *, now: datetime) -> None:
         restore_file(store)
     clock.note(store, now)
     rollup.update(store, attributed=True)
+    for _ in range(SQUEEZE_TRIES):
+        if store.squeeze():
+            break
+        sleep(SQUEEZE_PAUSE_S)
     engine.release_memory()
 
 
