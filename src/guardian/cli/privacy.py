@@ -20,10 +20,10 @@ def privacy(options: argparse.Namespace) -> int:
     """Print who is told what about this house, or with ``--models`` who asks language models."""
     since = duration(options.since).total_seconds()
     if options.models:
-        columns = ("device", "company", "service", "way", "contacts", "bytes_up", "bytes_down",
-                   "sessions", "hours", "thing")  # fmt: skip
+        used = ("device", "company", "service", "way", "contacts", "bytes_up", "bytes_down",
+                "sessions", "hours", "thing")  # fmt: skip
         rows = _ask(options, "models", since_s=since)
-        emit(options, rows, columns, empty="Nothing asked a language model.")
+        emit(options, rows, used, empty="Nothing asked a language model.")
         return 0
     if options.habits:
         found = _ask(options, "habits")

@@ -1,4 +1,3 @@
-
 """Who lives in the evening's house: its devices, and the addresses of the names they ask for."""
 
 from __future__ import annotations
