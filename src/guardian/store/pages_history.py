@@ -18,31 +18,35 @@ def year(reader: Reader, device_id: str, *, until: datetime) -> list[Row]:
 
     Days without traffic are left out. Devices merged into this one count as it.
     """
+    own, values = _own(reader, device_id)
     return reader.rows(
         f"""
         SELECT bucket::DATE AS day, sum(flows)::BIGINT AS flows, sum(bytes_up)::BIGINT AS up,
                sum(bytes_down)::BIGINT AS down
-        FROM rollup_1h WHERE {_OF_DEVICE} AND bucket >= $since AND bucket < $until
+        FROM rollup_1h WHERE {own} AND bucket >= $since AND bucket < $until
         GROUP BY 1 ORDER BY 1
         """,
-        {"device": device_id, "since": until - YEAR, "until": until},
+        {**values, "since": until - YEAR, "until": until},
     )
 
 
 def places(reader: Reader, device_id: str, *, until: datetime, limit: int = 10) -> list[Row]:
     """Return where most bytes of a year went: ``dest, flows, up, down, first, last``."""
+    own, values = _own(reader, device_id)
     return reader.rows(
         f"""
         SELECT dest, sum(flows)::BIGINT AS flows, sum(bytes_up)::BIGINT AS up,
                sum(bytes_down)::BIGINT AS down, min(bucket) AS first, max(bucket) AS last
-        FROM rollup_1h WHERE {_OF_DEVICE} AND bucket >= $since AND bucket < $until
+        FROM rollup_1h WHERE {own} AND bucket >= $since AND bucket < $until
         GROUP BY dest ORDER BY sum(bytes_up) + sum(bytes_down) DESC, dest LIMIT $limit
         """,
-        {"device": device_id, "since": until - YEAR, "until": until, "limit": limit},
+        {**values, "since": until - YEAR, "until": until, "limit": limit},
     )
 
 
-_OF_DEVICE = (
-    "device_id IN (SELECT device_id FROM v_device_root WHERE root = $device "
-    "UNION ALL SELECT $device)"
-)
+def _own(reader: Reader, device_id: str) -> tuple[str, Row]:
+    """Return a condition for a device and those merged into it: one comparison each."""
+    rows = reader.rows("SELECT device_id FROM v_device_root WHERE root = ? LIMIT 50", [device_id])
+    found = sorted({device_id, *(row["device_id"] for row in rows)})
+    values = {f"device_{number}": each for number, each in enumerate(found)}
+    return "(" + " OR ".join(f"device_id = ${name}" for name in values) + ")", values
