@@ -84,6 +84,20 @@ def test_ipv6_lies_on_the_same_wire(house: House) -> None:
     assert roles(house) == {"192.168.20.10": "iot", "2001:db8:1:20:8c1d:7a22:91b3:4f10": "iot"}
 
 
+def test_an_advertised_prefix_is_known_as_such(house: House) -> None:
+    stay(house, 0, "192.168.20.10")
+    stay(house, 0, "2001:db8:1:20:8c1d:7a22:91b3:4f10")
+    prefixes = '["2001:db8:1:20::/64", "rubbish", "2001::/16"]'
+    raw = f'{{"ndp": {{"type": "ra", "prefixes": {prefixes}}}}}'
+    house.put("raw_event", [{"event_type": "ndp", "src_ip": "fe80::1", "raw": raw}])
+    for minute in (1, 2):
+        stay(house, 0, "192.168.20.10", minute=minute)
+        update(house.store)
+        assert house.rows("SELECT cidr, because FROM segment WHERE contains(cidr, ':')") == [
+            {"cidr": "2001:db8:1:20::/64", "because": "because a router advertises it"}
+        ]
+
+
 def test_a_named_network_wins_over_what_traffic_looks_like(house: House) -> None:
     stay(house, 0, "10.1.2.3")
     stay(house, 1, "10.1.9.9")

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 PAGES = (
     "/", "/incidents", "/incidents/214", "/incidents/214/evidence", "/approvals", "/p/1", "/p/3",
-    "/devices", "/devices/d1", "/networks", "/privacy", "/health", "/names?name=ads.example", "/silenced",
-    "/ask", "/nowhere",
+    "/devices", "/devices/d1", "/networks", "/privacy", "/health", "/names?name=ads.example",
+    "/silenced", "/ask", "/nowhere",
 )  # fmt: skip
 
 

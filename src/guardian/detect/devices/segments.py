@@ -20,6 +20,11 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 WIDEST_V4 = 20
 """The shortest IPv4 prefix that is believed: 4,000 hosts on one wire are no home."""
 
+WIDEST_V6 = 48
+"""The shortest advertised IPv6 prefix that is believed: a whole site."""
+
+_ADVERTISED = "because a router advertises it"
+
 _GADGETS = frozenset({"camera", "doorbell", "plug", "hub", "speaker", "tv", "appliance", "printer"})
 _PEOPLES = frozenset({"phone", "laptop", "tablet", "console"})
 _SERVING = frozenset({"server", "vm", "network"})
@@ -40,6 +45,10 @@ def update(tx: Transaction, settings: Settings, low: int, high: int) -> None:
     fixed = {*configured, *(net for net, row in known.items() if row["said_by"])}
     nets = {*known, *configured}
     wide = _wider(tx, span)
+    advertised = _advertised(tx, span) | {
+        net for net, row in known.items() if row["because"] == _ADVERTISED
+    }
+    nets |= {net for net in advertised if not any(_inside(net, each) for each in fixed)}
     nets |= {net for net in wide if not any(_inside(net, each) for each in fixed)}
     rows = tx.rows(
         "SELECT ip, min(valid_from) AS first, max(seen_at) AS last FROM device_address GROUP BY ip"
@@ -67,7 +76,7 @@ def update(tx: Transaction, settings: Settings, low: int, high: int) -> None:
         "first_seen = least(first_seen, excluded.first_seen), "
         "last_seen = greatest(last_seen, excluded.last_seen)",
         [
-            (str(net), _because(net, wide, configured), first[net], last[net])
+            (str(net), _because(net, wide, advertised, configured), first[net], last[net])
             for net in sorted(used, key=str)
             if net in first
         ],
@@ -156,9 +165,32 @@ def _inside(net: Network, other: Network) -> bool:
     )
 
 
-def _because(net: Network, wide: set[Network], configured: dict[Network, str]) -> str:
+def _advertised(tx: Transaction, span: dict[str, int]) -> set[Network]:
+    """Return the IPv6 prefixes that routers at home advertise (RFC 4861)."""
+    rows = tx.rows(
+        "SELECT DISTINCT unnest(json_extract_string(raw, '$.ndp.prefixes[*]')) AS prefix "
+        "FROM raw_event WHERE id > $low AND id <= $high AND event_type = 'ndp' "
+        "AND (raw ->> '$.ndp.type') = 'ra' LIMIT 200",
+        span,
+    )
+    found: set[Network] = set()
+    for row in rows:
+        try:
+            net = ipaddress.IPv6Network(row["prefix"], strict=False)
+        except ValueError:
+            continue
+        if net.prefixlen >= WIDEST_V6 and not net.is_link_local and not net.is_multicast:
+            found.add(net)
+    return found
+
+
+def _because(
+    net: Network, wide: set[Network], advertised: set[Network], configured: dict[Network, str]
+) -> str:
     if net in configured:
         return "because the configuration names it"
+    if net in advertised:
+        return _ADVERTISED
     if net in wide:
         return "because devices ask each other by ARP, or share a router, across it"
     if net.version == 6:
