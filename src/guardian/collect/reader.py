@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -67,18 +68,20 @@ def drain(
 
 
 def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """Yield batches while the next one is made in a thread: both cores have work.
+    """Yield batches while the next ones are made in a thread: both cores have work.
 
-    At most one batch waits, so memory stays bounded and a slow store slows the reader.
+    At most two batches wait, so memory stays bounded and a slow store slows the reader.
+    A second one keeps it busy while a commit takes longer than a batch.
     """
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="collect") as pool:
-        coming = pool.submit(next, batches, None)
+        coming = deque(pool.submit(next, batches, None) for _ in range(2))
         try:
-            while (batch := coming.result()) is not None:
-                coming = pool.submit(next, batches, None)
+            while (batch := coming.popleft().result()) is not None:
+                coming.append(pool.submit(next, batches, None))
                 yield batch
         finally:
-            coming.cancel()
+            for waiting in coming:
+                waiting.cancel()
             pool.submit(_close, batches)
 
 
