@@ -182,3 +182,6 @@ def test_enough_of_a_measured_device_is_a_suggestion(store: Store) -> None:
         (found,) = rhythms.likenesses(reader)
     assert found["matched"] >= 1
     assert "m2.tuyaus.com every 6" in found["reason"]
+    # Several measured devices call there at that pace: none of them is singled out.
+    assert " or " in found["device"]
+    assert "measured devices do" in found["reason"]

@@ -49,6 +49,8 @@ SHIFT_S = 2.0
 CHANGED_DAYS = 2
 """Days that must show a change: one may be an outage or an update."""
 LIKE_DAYS = 3
+SHOWN = 3
+"""Measured devices named in a suggestion that fits several."""
 OBSERVABLE_S = 7200.0
 """Longer periods do not show within a day and are not asked for when devices are compared."""
 ATTACKS = sorted(map(str, ATTACK_CLASSES))
@@ -105,13 +107,17 @@ def _best(
             found.append((len(matched), len(matched) / len(prints), model, matched, len(prints)))
     if not found:
         return None
-    _, _, model, matched, total = max(found, key=lambda each: (each[0], each[1], each[2]))
+    found.sort(key=lambda each: (-each[0], -each[1], each[2]))
+    most, _, _, matched, total = found[0]
+    # What several measured devices do alike is no sign of one of them.
+    alike = [each[2] for each in found if each[0] == most]
+    shown = " or ".join(alike[:SHOWN]) + (" or one like them" if len(alike) > SHOWN else "")
     said = " and ".join(f"{each.host} every {each.period_s:g} s" for each in matched[:3])
-    reason = (
-        f"because it calls {said}, as a measured “{model}” does "
-        f"({len(matched)} of {total} rhythms known of it)"
-    )
-    return {"device": model, "matched": len(matched), "known": total, "reason": reason}
+    known_of = f"{len(matched)} of {total} rhythms known of it"
+    if len(alike) > 1:
+        known_of = f"{len(alike)} measured devices do"
+    reason = f"because it calls {said}, as a measured “{shown}” does ({known_of})"
+    return {"device": shown, "matched": len(matched), "known": total, "reason": reason}
 
 
 class HabitDetector:

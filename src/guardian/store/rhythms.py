@@ -25,7 +25,8 @@ MAX_JITTER = 0.1
 """Median absolute deviation of the gaps over the period; 0 is a clock."""
 MIN_PERIOD_S = 5.0
 """What comes faster is one conversation in pieces."""
-MAX_DAYS_AT_ONCE = 8
+MAX_DAYS_AT_ONCE = 30
+"""Whole days taken in one go, as when a month of logs is replayed; the rest follows."""
 KEEP_DAYS = 60
 """Days of rhythms that are kept: two months show when a habit changed."""
 PERIODIC_PORTS = (53, 67, 68, 123, 137, 138, 546, 547, 853, 1900, 3702, 5351, 5353, 5355)
