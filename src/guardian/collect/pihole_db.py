@@ -35,6 +35,9 @@ that a flush can still change is seen once more."""
 CHUNK_ROWS = 100_000
 """How many ids are read and committed at once: some 25 MB of columns."""
 
+FULL_ROWS = 20_000
+"""A chunk with so many rows is one of a backlog, and is written like one."""
+
 PARTS = 2
 """How many queries share a chunk, so that one reads while the other is converted."""
 
@@ -73,7 +76,7 @@ class PiholeDbCollector:
             sightings = _sightings(reader, mark.seen_s)
             for first, frame in _chunks(reader, query, start, newest):
                 batch = _batch(frame, mark, again=first <= mark.id, state=state)
-                batch = replace(batch, full=_end(first, newest) <= newest)
+                batch = replace(batch, full=frame.height >= FULL_ROWS)
                 mark = _Mark.of(batch.bookmark)
                 yield batch
         if sightings.height:
