@@ -327,7 +327,7 @@ def test_a_question_is_answered_with_its_rows(house: Store, serve: Callable[...,
             assert answer.status_code == 200, name
             assert 'role="alert"' not in answer.text, name
         asked = client.get("/ask", params={"q": "which new devices joined this week?"}).text
-        assert "Understood as" in asked
+        assert "Understood by its words as" in asked
         odd = client.get("/ask", params={"q": "<b>zxq</b>"})
         assert odd.status_code == 200
         assert "not on the menu" in odd.text
@@ -343,6 +343,6 @@ def test_what_was_switched_off_is_checked(house: Store, serve: Callable[..., Any
         )  # fmt: skip
     with serve(house) as running:
         text = httpx.get(f"{running.url}/privacy").text
-    assert "What you switched off" in text
-    assert "too early to say" in text
+    assert "Did switching it off work?" in text
+    assert "Too early to say" in text
     assert "141×" in text
