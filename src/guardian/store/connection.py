@@ -254,18 +254,12 @@ class Store:
     def require_room(self) -> None:
         """Refuse to take more in while less than ``reserve_bytes`` of disk are free.
 
-        The write-ahead log counts twice: folding it into the file needs its room again.
-
         Raises:
             StoreFullError: the disk is nearly full.
         """
         if self.path is None or self.read_only:
             return
         free = self.free_bytes()
-        pending = self._log_bytes()
-        if self.reserve_bytes // 4 < pending <= free < self.reserve_bytes + pending:
-            self.checkpoint()
-            free = self.free_bytes()
         if free < self.reserve_bytes:
             self.trouble = (
                 f"the disk is full ({free / 1e6:.0f} MB free at {self.path.parent}): nothing more "
@@ -280,13 +274,6 @@ class Store:
         folder = self.path.parent  # somebody may have deleted it under the running store
         there = next(each for each in (folder, *folder.parents) if each.exists())
         return shutil.disk_usage(there).free
-
-    def _log_bytes(self) -> int:
-        assert self.path is not None
-        try:
-            return self.path.with_name(self.path.name + ".wal").stat().st_size
-        except OSError:
-            return 0
 
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the file."""
