@@ -104,4 +104,6 @@ def _without_secrets(value: object) -> object:
 
 
 def _is_secret(key: str) -> bool:
-    return any(word in key for word in ("password", "secret", "token", "api_key", "urls"))
+    return key != "max_tokens" and any(
+        word in key for word in ("password", "secret", "token", "api_key", "urls")
+    )

@@ -19,15 +19,18 @@ _TUNNEL_BYTES = ("bytes_up", "bytes_down", "bytes", "bytes_total")
 
 def blind_spots(reader: Reader, *, since: datetime, until: datetime) -> list[str]:
     """Return what was not seen in a window, the gravest first; empty when nothing is known."""
-    rows = reader.rows("SELECT * EXCLUDE (bookmark) FROM source ORDER BY name LIMIT 100")
+    rows = reader.rows(
+        "SELECT s.* EXCLUDE (bookmark), p.* EXCLUDE (source_id) "
+        "FROM source s LEFT JOIN source_pace p USING (source_id) ORDER BY name LIMIT 100"
+    )
     if not rows:
         return ["Nothing is being read yet: no source is set up."]
     found = [_broken(row) for row in rows if row["state"] != "ok"]
     found += _kinds(reader, rows)
     found += [
-        f"{_source(row)}: {row['dropped']:,} events were dropped because they came too fast."
+        f"{_source(row)}: {row['dropped_lately']:,} events were dropped because they came too fast."
         for row in rows
-        if row["dropped"]
+        if row["dropped_at"] is not None and row["dropped_at"] >= since
     ]
     found += [
         f"{_source(row)}: {row['rejected']:,} of {row['events'] + row['rejected']:,} "
