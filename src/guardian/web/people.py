@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Form, HTTPException, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -93,41 +93,13 @@ def _incidents(routes: APIRouter, site: Site) -> None:
 
     @routes.get("/incidents/{incident_id}")
     def incident(incident_id: int) -> Response:
-        now = site.now()
         with site.store.read() as reader:
             row = pages.incident(reader, incident_id)
             if row is None:
                 raise HTTPException(404, "no such incident")
-            found = pages.findings(reader, incident_id=incident_id, limit=50)
-            ids = [each for finding in found for each in finding["evidence"]]
-            evidence = device_view.named(reader, _first_rows(reader, found))
-            drawing = rhythm.rhythm(reader, row, found, zone=site.zone)
-            answers = [
-                cards.card(each, now=now, zone=site.zone)
-                for each in pages.proposals(reader, incident_id=incident_id)
-            ]
-            journal = pages.journal(reader, incident_id)
-            said = pages.said(reader, incident_id)
-            offered = {(each.finding_class, each.device_id) for each in feedback.offers(reader)}
-            device = pages.device(reader, row["device_id"]) if row["device_id"] else None
-            told = origin.origin(reader, incident_id)
-        return site.page(
-            "incident.html",
-            told=told,
-            title=words.clean(row["title"], 80),
-            tab="incidents",
-            it=row,
-            findings=found,
-            evidence=evidence,
-            evidence_total=len(set(ids)),
-            rhythm=drawing,
-            cards=answers,
-            journal=journal,
-            said=said,
-            expected_often=any((each, row["device_id"]) in offered for each in row["classes"]),
-            device=device,
-            claims=story.claims(row),
-        )
+            shown = _shown(reader, site, row)
+        title = words.clean(row["title"], 80)
+        return site.page("incident.html", title=title, tab="incidents", it=row, **shown)
 
     @routes.get("/incidents/{incident_id}/evidence")
     def evidence(incident_id: int) -> Response:
@@ -148,6 +120,29 @@ def _incidents(routes: APIRouter, site: Site) -> None:
             rows=rows,
             total=len(set(ids)),
         )
+
+
+def _shown(reader: Reader, site: Site, row: pages.Row) -> dict[str, Any]:
+    """Return what an incident's page shows besides the incident itself."""
+    number, now = row["id"], site.now()
+    found = pages.findings(reader, incident_id=number, limit=50)
+    offered = {(each.finding_class, each.device_id) for each in feedback.offers(reader)}
+    return {
+        "told": origin.origin(reader, number),
+        "findings": found,
+        "evidence": device_view.named(reader, _first_rows(reader, found)),
+        "evidence_total": len({each for finding in found for each in finding["evidence"]}),
+        "rhythm": rhythm.rhythm(reader, row, found, zone=site.zone),
+        "cards": [
+            cards.card(each, now=now, zone=site.zone)
+            for each in pages.proposals(reader, incident_id=number)
+        ],
+        "journal": pages.journal(reader, number),
+        "said": pages.said(reader, number),
+        "expected_often": any((each, row["device_id"]) in offered for each in row["classes"]),
+        "device": pages.device(reader, row["device_id"]) if row["device_id"] else None,
+        "claims": story.claims(row),
+    }
 
 
 def _first_rows(reader: Reader, found: list[pages.Row]) -> list[pages.Row]:
