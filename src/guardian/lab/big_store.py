@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from guardian.store import archive, clock, rollup
+from guardian.store import archive, clock, contacts, rollup
 from guardian.store.limits import Limits
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ def fill(store: Store, size: int, *, progress: Callable[[str], None] = lambda _t
         with store.transaction() as tx:
             _day(tx, day, per_day)
         rollup.update(store)
+        contacts.update(store)
         archive.archive(store, Limits(), now=END)
         progress(f"{number + 1} of {DAYS} days")
     with store.transaction() as tx:
