@@ -1,6 +1,6 @@
 """Make gold items out of a labelled corpus: the incident of each entry, with its label's verdict.
 
-Whether an item is held out is decided by the digest of the entry's name, so that nobody chooses.
+Whether an item is held out is decided by the digest of the capture's name, so that nobody chooses.
 What words must say is written here by class, from what the behaviour is, and not from what the
 templates happen to say.
 """
@@ -8,8 +8,9 @@ templates happen to say.
 from __future__ import annotations
 
 import hashlib
+import re
 import tempfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from guardian.detect import indicators
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from guardian.store import Reader
 
+_MADE_BY = re.compile(r"^suricata\d+-")
+_ENDING = re.compile(r"(\.eve)?\.(json|pcap|pcapng|log|csv|cap)(\.gz)?$")
 ALARM = ("malicious", "suspicious")
 QUIET = ("benign", "undetermined", "surveillance")
 MUST = {
@@ -116,5 +119,10 @@ def _accept(label: dict[str, Any]) -> Sequence[str]:
 
 
 def held_out(name: str) -> bool:
-    """Return whether an entry is in the half that nothing was tuned on; by its name's digest."""
-    return hashlib.sha256(name.encode()).digest()[0] % 2 == 1
+    """Return whether an entry is in the part that detections were not tuned on.
+
+    The digest of the capture's bare name decides, so an EVE log goes with its capture; the
+    same parting as in ``docs/detection.md``.
+    """
+    bare = _ENDING.sub("", _MADE_BY.sub("", PurePosixPath(name).name))
+    return hashlib.sha256(bare.encode()).digest()[-1] % 2 == 1
