@@ -23,7 +23,13 @@ Text = Annotated[str | None, Query(max_length=200)]
 def router(site: Site) -> APIRouter:
     """Return the JSON routes, to be mounted under ``/api``."""
     routes = APIRouter()
+    _records(routes, site)
+    _answers(routes, site)
+    _state(routes, site)
+    return routes
 
+
+def _records(routes: APIRouter, site: Site) -> None:
     @routes.get("/findings")
     def findings(
         device: Text = None,
@@ -55,6 +61,8 @@ def router(site: Site) -> APIRouter:
         with site.store.read() as reader:
             return [device_record(row) for row in pages.devices(reader, limit=limit)]
 
+
+def _answers(routes: APIRouter, site: Site) -> None:
     @routes.get("/proposals")
     def proposals(status: Text = None, incident: int | None = None) -> list[dict[str, Any]]:
         with site.store.read() as reader:
@@ -70,6 +78,8 @@ def router(site: Site) -> APIRouter:
         site.answer(proposal_id, verb, actor=actor, channel="api")
         return _proposal(site, proposal_id)
 
+
+def _state(routes: APIRouter, site: Site) -> None:
     @routes.get("/status")
     def status() -> dict[str, Any]:
         if site.status is None:
@@ -81,8 +91,6 @@ def router(site: Site) -> APIRouter:
         if site.status is None:
             raise HTTPException(503, "no daemon runs beside this page")
         return dict(site.status()["health"])
-
-    return routes
 
 
 def _proposal(site: Site, proposal_id: int) -> dict[str, Any]:
