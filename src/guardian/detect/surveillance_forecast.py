@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from guardian.store import Store
+    from guardian.store import Reader, Store
 
 _ORDER = [str(each) for each in ("none", "feature", "unknown", "device")]
 WATCH = (
@@ -57,12 +57,7 @@ def forecast(
     refused = {name: held for name in wanted if (held := rules.covered(name))}
     wanted = [name for name in wanted if name not in refused]
     with store.read() as reader:
-        ips = list(device_ips) or [
-            row["ip"]
-            for row in reader.rows(
-                "SELECT DISTINCT ip FROM v_device_address WHERE device_id = $id", {"id": device_id}
-            )
-        ]
+        ips = list(device_ips) or _held(reader, device_id)
         looked = forecasts.look_back(
             reader, wanted, subdomains=True, device_ips=ips, since=since, until=until
         )
@@ -92,6 +87,14 @@ def forecast(
         "covers": [name for name in below if any(is_below(name, parent) for parent in wanted)],
     }
     return {**found, "told": told(found)}
+
+
+def _held(reader: Reader, device_id: str | None) -> list[str]:
+    """Return every address that a device ever held."""
+    rows = reader.rows(
+        "SELECT DISTINCT ip FROM v_device_address WHERE device_id = $id", {"id": device_id}
+    )
+    return [row["ip"] for row in rows]
 
 
 def told(found: Mapping[str, Any]) -> list[str]:
