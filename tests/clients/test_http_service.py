@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import dataclasses
 from typing import TYPE_CHECKING
 
 import httpx
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-FAST = Limits(timeout_s=0.5, attempts=3, pause_s=0.01, longest_pause_s=0.2, max_bytes=10_000)
+FAST = Limits(timeout_s=60, attempts=3, pause_s=0.01, longest_pause_s=0.2, max_bytes=10_000)
+HASTY = dataclasses.replace(FAST, timeout_s=0.5)
 
 
 class Server:
@@ -39,7 +40,7 @@ class Server:
         self.requests.append(head)
         answer = self.answers.pop(0) if self.answers else b""
         if answer == b"hang":
-            await asyncio.sleep(5)
+            await asyncio.sleep(3600)
         writer.write(answer)
         await writer.drain()
         writer.close()
@@ -60,8 +61,8 @@ async def server() -> AsyncIterator[Server]:
     listening.close()
 
 
-def service(server: Server) -> HttpService:
-    return HttpService(f"http://127.0.0.1:{server.port}", limits=FAST)
+def service(server: Server, limits: Limits = FAST) -> HttpService:
+    return HttpService(f"http://127.0.0.1:{server.port}", limits=limits)
 
 
 async def test_a_busy_server_is_tried_again(server: Server) -> None:
@@ -73,12 +74,11 @@ async def test_a_busy_server_is_tried_again(server: Server) -> None:
 
 async def test_a_long_wait_is_not_waited(server: Server) -> None:
     server.answers = [answer("429 slow", Retry_After="3600")]
-    began = time.monotonic()
     async with service(server) as speaker:
         with pytest.raises(ClientResponseError) as error:
             await speaker.request("GET", "/x")
     assert error.value.status == 429
-    assert time.monotonic() - began < 1
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(("method", "sent"), [("GET", 3), ("DELETE", 3), ("POST", 1)])
@@ -93,11 +93,9 @@ async def test_a_write_without_an_answer_is_not_repeated(
 
 async def test_the_deadline_holds(server: Server) -> None:
     server.answers = [b"hang"] * 3
-    began = time.monotonic()
-    async with service(server) as speaker:
+    async with service(server, HASTY) as speaker:
         with pytest.raises(ClientConnectionError, match=r"no answer within 0\.5 s"):
             await speaker.request("POST", "/x", json={})
-    assert time.monotonic() - began < 2
 
 
 async def test_an_endless_answer_is_cut(server: Server) -> None:

@@ -17,7 +17,7 @@ from guardian.errors import ClientAuthError, ClientConnectionError, ClientRespon
 if TYPE_CHECKING:
     from pathlib import Path
 
-FAST = Limits(timeout_s=2.0, attempts=3, pause_s=0.01)
+FAST = Limits(timeout_s=60.0, attempts=3, pause_s=0.01)
 
 
 def client(server: Pihole, password: str | None = "secret") -> PiholeClient:
