@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -86,3 +87,22 @@ def test_a_capture_of_any_year(tmp_path: Path, year: int) -> None:
     store = Store.open(config.data)
     assert replay(store, config, [log]).incidents == 1
     store.close()
+
+
+def test_a_folder_of_several_kinds_is_read_file_by_file(tmp_path: Path) -> None:
+    folder = tmp_path / "sensor"
+    (folder / "zeek").mkdir(parents=True)
+    _log(folder / "eve.json", datetime(2021, 3, 2, 20, tzinfo=UTC), "192.168.1.7")
+    (folder / "suricata.log").write_text("notice: all started\n")
+    (folder / "zeek" / "conn.log").write_text(
+        "#separator \\x09\n#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\n"
+        "#types\ttime\tstring\taddr\tport\taddr\tport\tenum\n"
+        "1614715200.0\tC1\t192.168.1.9\t40000\t198.51.100.7\t443\ttcp\n"
+    )
+    (folder / "loop").symlink_to(folder)
+    config = Config(data=tmp_path / "data")
+    with contextlib.closing(Store.open(config.data)) as store:
+        report = replay(store, config, [folder])
+    read = [(each.kind, each.path) for each in report.inputs if each.kind]
+    assert read == [("eve", str(folder / "eve.json")), ("zeek", str(folder / "zeek"))]
+    assert report.inputs[-1].events == 1

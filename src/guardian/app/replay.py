@@ -105,9 +105,18 @@ def replay(
     started = time.monotonic()
     report = ReplayReport()
     for path in inputs:
-        below = _below(path)
-        for each in below or [path]:
-            report.inputs.append(_read(store, config, each, progress, named=not below))
+        try:
+            below = _below(path)
+        except OSError as error:
+            reason = f"{path}: {error.strerror or error}"
+            report.inputs.append(
+                InputReport(path=str(path), error=reason, exit_code=InputError.exit_code)
+            )
+            continue
+        read = [_read(store, config, each, progress, named=not below) for each in below or [path]]
+        if below and all(each.kind is None for each in read):
+            read[-1].exit_code = InputError.exit_code  # a folder with nothing to read in it
+        report.inputs += read
     report.ingest_seconds = time.monotonic() - started
     judge(store, config, report, progress)
     report.seconds = time.monotonic() - started
@@ -138,14 +147,42 @@ def judge(
 
 
 def _below(path: Path) -> list[Path]:
-    """Return the files below a folder, unless the folder is one log in itself."""
-    if not path.is_dir():
+    """Return what is to be read below a folder, unless the folder is one log in itself.
+
+    A folder that holds more than one log's files stands for what is in it: files, and
+    folders that are one log each.
+    """
+    if not path.is_dir() or (_is_log(path) and not _holds_others(path)):
         return []
+    found: list[Path] = []
+    for each in sorted(path.iterdir()):
+        if each.is_file():
+            found.append(each)
+        elif each.is_dir() and not each.is_symlink():
+            found += _below(each) or ([each] if _is_log(each) else [])
+        if len(found) >= MAX_FILES:
+            break
+    return found[:MAX_FILES]
+
+
+def _is_log(folder: Path) -> bool:
     try:
-        kinds.detect_kind(path)
+        kinds.detect_kind(folder)
     except UnknownFormatError:
-        return sorted(each for each in path.rglob("*") if each.is_file())[:MAX_FILES]
-    return []
+        return False
+    return True
+
+
+def _holds_others(folder: Path) -> bool:
+    """Tell whether captures or EVE logs lie directly in a folder that also holds other logs."""
+    return any(each.is_file() and _kind(each) in {CAPTURE, "eve"} for each in folder.iterdir())
+
+
+def _kind(path: Path) -> str:
+    try:
+        return kinds.detect_kind(path)
+    except (UnknownFormatError, InputError):
+        return ""
 
 
 def _read(

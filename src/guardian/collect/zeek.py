@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from guardian.collect import blocks, columns, zeek_columns, zeek_files, zeek_tables
+from guardian.collect import blocks, columns, compressed, zeek_columns, zeek_files, zeek_tables
 from guardian.errors import CollectorError
 from guardian.model.batch import Batch, Reject, SourceInfo
 
@@ -112,13 +112,19 @@ class ZeekCollector:
 
 
 def is_zeek(path: Path, head: bytes) -> bool:
-    """Tell a Zeek log by its header or its fields, and a folder by what is in it."""
+    """Tell a Zeek log by its header or its fields, and a folder by such logs being in it."""
     if path.is_dir():
         try:
-            names = sorted(path.rglob("*.log*"))[:200]
+            files = [file for file in sorted(path.rglob("*.log*"))[:200] if file.is_file()]
+            return any(
+                zeek_files.is_usual(file) or _begins(compressed.head(file)) for file in files
+            )
         except OSError:
             return False
-        return any(file.is_file() for file in names)
+    return _begins(head)
+
+
+def _begins(head: bytes) -> bool:
     text = head.lstrip()
     if text.startswith((b"#separator", b"#fields")):
         return b"#fields" in head

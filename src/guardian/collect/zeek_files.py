@@ -37,6 +37,9 @@ _TELLING = (
 )
 _KNOWN = frozenset({name for name, _ in _TELLING} | {"ssh", "notice", "quic", "weird"})
 
+_USUAL = _KNOWN | {"capture_loss", "loaded_scripts", "packet_filter", "reporter", "stderr"}
+"""Names that Zeek's own folder holds from the beginning, records or not."""
+
 
 class NotZeekError(Exception):
     """A file is not a Zeek log; the message says what it lacks."""
@@ -74,6 +77,12 @@ class Log:
 def is_open(file: Path) -> bool:
     """Tell a log of snapshots by its name."""
     return file.name.lower().startswith(("open_", "conn_long"))
+
+
+def is_usual(file: Path) -> bool:
+    """Tell a file that has the name of one of Zeek's logs."""
+    found = _NAME.match(file.name)
+    return found is not None and found[1].lower() in _USUAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
