@@ -22,6 +22,8 @@ seen AS (SELECT src_ip, count(*) AS n FROM flow WHERE ts BETWEEN $since AND $unt
 unseen AS (
     SELECT c.* FROM client c JOIN address_info a ON a.ip = c.src_ip AND a.home AND a.scope <> 'loopback'
     WHERE c.src_ip NOT IN (SELECT src_ip FROM seen WHERE src_ip IS NOT NULL)
+      -- What Guardian itself sends need not pass the mirrored port.
+      AND c.src_ip NOT IN (SELECT ip FROM own_address WHERE until IS NULL)
 )
 SELECT 'unseen_clients' AS key, NULL AS src_ip, min(src_ip, 50) AS peers, min(first_seen) AS first_seen, max(last_seen) AS last_seen,
        count(*) AS count, count(*) || ' devices ask for names, but the sensor never sees what they do' AS title,

@@ -9,7 +9,7 @@ from guardian.detect.devices import person
 from guardian.errors import InputError
 from guardian.model import words
 from guardian.ops.status import rfc3339
-from guardian.store import baselines, device_book, devices, merges, reconcile, segments
+from guardian.store import baselines, device_book, devices, merges, own, reconcile, segments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,6 +31,7 @@ def listing(service: Service, *, merged: bool = False) -> Any:
             if each.metric == "bytes_up"
         }
         network = {row["device_id"]: row for row in reader.rows("SELECT * FROM v_device_segment")}
+        itself = own.own(reader).devices
         return [
             {
                 **row,
@@ -38,6 +39,7 @@ def listing(service: Service, *, merged: bool = False) -> Any:
                 "role": (network.get(row["id"]) or {}).get("role"),
                 "coverage": covered.get(row["id"]),
                 "learning": learning.get(row["id"], True),
+                "own": row["id"] in itself,
                 "looks_like": alike.get(row["id"], []),
             }
             for row in devices.as_json(reader, merged=merged)
@@ -54,6 +56,7 @@ def show(service: Service, *, device: str) -> Any:
         return _plain(
             {
                 **row,
+                "own": key in own.own(reader).devices,
                 "identity": device_book.identity(reader, members),
                 "address_history": device_book.addresses(reader, members),
                 "merged": device_book.merged(reader, key),

@@ -80,11 +80,7 @@ class Daemon:
         clock: Callable[[], datetime] | None = None,
     ) -> None:
         self._store = store
-        # The proofs ask resolvers for the very names that are blocked: that accuses nobody.
-        own = (*config.detect.own_addresses, *protect.own_addresses())
-        self._config = dataclasses.replace(
-            config, detect=dataclasses.replace(config.detect, own_addresses=own)
-        )
+        self._config = config
         self._models = triage.Pool(config.triage.endpoints)
         self._packets = Packets(store, config)
         self._collectors = collectors
@@ -230,10 +226,20 @@ class Daemon:
 
     def _judge_now(self) -> None:
         now = self._clock() if self._clock else None
-        detect.run(self._store, self._config.detect, now=now, paced=True)
+        detect.run(self._store, self._detecting(), now=now, paced=True)
         triage.run(self._store, self._config.triage, now=now)
         respond.propose(self._store, self._config.respond, now=now)
         forecasts.update(self._store, now=now, days=self._config.respond.forecast_days)
+
+    def _detecting(self) -> detect.Settings:
+        """Return how to detect, with the addresses of this machine as they are now.
+
+        A store whose clock is another one is a played evening: its house is not this one, and
+        an address of this machine may be anybody's there.
+        """
+        settings = self._config.detect
+        here = () if self._clock else protect.own_addresses()
+        return dataclasses.replace(settings, own_addresses=(*settings.own_addresses, *here))
 
     async def _respond(self) -> None:
         with contextlib.suppress(TimeoutError):

@@ -27,7 +27,14 @@ def devices(options: argparse.Namespace) -> int:
         write_json(rows)
         return 0
     columns = ("id", "name", "kind", "vendor", "network", "addresses", "explained", "last_seen")
-    shown = [{**row, "explained": _share(row["coverage"])} for row in rows]
+    shown = [
+        {
+            **row,
+            "name": f"{row['name']} [Guardian itself]" if row["own"] else row["name"],
+            "explained": _share(row["coverage"]),
+        }
+        for row in rows
+    ]
     emit(options, shown, columns, empty="No devices seen yet.")
     for row in rows:
         for old in row["looks_like"]:
@@ -44,6 +51,8 @@ def show(options: argparse.Namespace) -> int:
         write_json(it)
         return 0
     say(f"{it['name']} ({it['id']}), last seen {it['last_seen']}\n")
+    if it["own"]:
+        say("  This is Guardian itself: what it does is tagged, and never a finding.\n")
     for field in ("kind", "vendor", "model", "owner", "room", "segment", "mac"):
         if it.get(field):
             mark = " [locked]" if field in it["locked"] else ""

@@ -21,6 +21,7 @@ import polars as pl
 from guardian import resources
 from guardian.detect import addresses, names
 from guardian.detect.base import SqlDetector, Window
+from guardian.detect.devices import itself
 from guardian.detect.registry import DETECTORS, PREPARE
 from guardian.detect.rules import load_rules
 from guardian.errors import RuleError, StoreError
@@ -169,8 +170,7 @@ def _run_one(
         if window is None:
             return 0
         rows = list(islice(detector.find(reader, window, settings), settings.max_findings + 1))
-        own = frozenset(settings.own_addresses)
-        rows = _with_devices(reader, [row for row in rows if row.src_ip not in own])
+        rows = itself.not_accused(reader, _with_devices(reader, rows))
     limits = table.Limits(peers=settings.max_peers, evidence=settings.max_evidence)
     with store.transaction() as tx:
         kept = rows[: settings.max_findings]

@@ -13,6 +13,7 @@ from guardian.detect import (
     surveillance_rhythms,
 )
 from guardian.detect.cidr import CidrDetector
+from guardian.detect.devices import itself
 from guardian.store import contacts
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ PREPARE: dict[str, Callable[[Store, Settings, datetime], object]] = {
     "calls": lambda store, _settings, now: calls.update(store, now=now),
     "catalogue": lambda store, _settings, now: surveillance.annotate(store, now=now),
     "devices": lambda store, settings, now: devices.update(store, settings.devices, now),
+    "own": lambda store, settings, now: itself.update(store, settings.own_addresses, now),
     "home": lambda store, _settings, _now: addresses.adopt(store),
     "contacts": lambda store, _settings, _now: contacts.update(store),
     "rhythms": lambda store, _settings, now: surveillance_rhythms.update(store, now=now),

@@ -31,7 +31,8 @@ class Settings:
     inside addresses that answer DNS."""
 
     own_addresses: tuple[str, ...] = ()
-    """Addresses that Guardian itself sends from; what they do is never a finding."""
+    """Addresses that Guardian itself sends from, besides those of its machine, which the daemon
+    asks for; what they do is tagged and never a finding."""
 
     max_findings: int = 2_000
     """Findings that one detector may give in one run; a flood stops here and is reported."""

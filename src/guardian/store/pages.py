@@ -246,7 +246,7 @@ def devices(reader: Reader, *, text: str | None = None, limit: int = 200) -> lis
     """Return devices, the last seen first, each with its addresses and open incidents."""
     return reader.rows(
         """
-        SELECT d.*, a.addresses,
+        SELECT d.*, a.addresses, d.device_id IN (SELECT device_id FROM v_own_device) AS own,
                coalesce(i.open, 0) AS open_incidents, coalesce(i.watch, 0) AS watch
         FROM device d
         LEFT JOIN (SELECT r.root AS device_id, list(DISTINCT ip ORDER BY ip) AS addresses
@@ -268,7 +268,11 @@ def devices(reader: Reader, *, text: str | None = None, limit: int = 200) -> lis
 
 def device(reader: Reader, device_id: str) -> Row | None:
     """Return one device; ``history`` lists the addresses it held, newest first."""
-    row = reader.one("SELECT * FROM device WHERE device_id = ?", [device_id])
+    row = reader.one(
+        "SELECT *, device_id IN (SELECT device_id FROM v_own_device) AS own FROM device "
+        "WHERE device_id = ?",
+        [device_id],
+    )
     if row is None:
         return None
     row["history"] = reader.rows(

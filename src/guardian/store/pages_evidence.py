@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from guardian.store import own
 from guardian.store.archive import by_ids, relation
 
 if TYPE_CHECKING:
@@ -47,7 +48,10 @@ _COLUMNS: dict[str, str] = {
 
 
 def evidence(reader: Reader, ids: Iterable[str], *, limit: int = 100) -> list[Row]:
-    """Return evidence rows, the newest first: source, id, ts, what, sides, port, sizes."""
+    """Return evidence rows, the newest first: source, id, ts, what, sides, port, sizes.
+
+    ``own`` says that one side was Guardian itself.
+    """
     found: list[Row] = []
     for table, numbers in _by_table(ids).items():
         found += reader.rows(
@@ -56,6 +60,9 @@ def evidence(reader: Reader, ids: Iterable[str], *, limit: int = 100) -> list[Ro
             [limit],
         )
     found.sort(key=lambda row: (row["ts"], row["id"]), reverse=True)
+    mine = own.own(reader)
+    for row in found:
+        row["own"] = any(mine.holds(row[side], row["ts"]) for side in ("src_ip", "dest_ip"))
     return found[:limit]
 
 

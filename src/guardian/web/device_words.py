@@ -54,6 +54,7 @@ SOURCES = {
     "domain": "Telling names it calls",
     "router": "Router",
     "resolver": "DNS server",
+    "own": "Guardian",
 }
 """Hints, in the order of the page."""
 

@@ -47,6 +47,7 @@ def _clue(sources: str, pattern: str, kind: str, weight: int) -> Clue:
 CLUES = (
     _clue("router", r".", "network", 12),
     _clue("virtual", r".", "vm", 9),
+    _clue("own", r".", "server", 20),
     _clue("resolver", r".", "server", 10),
     # Names
     _clue("name", r"iphone|pixel[ -]?\d|galaxy[ -]?(?:s|a|note|z)\d|oneplus|redmi|\bphone|handy", "phone", 8),

@@ -55,8 +55,11 @@ SOURCE_WORDS = {
     "narrow": "it goes to only",
     "router": "it",
     "resolver": "it",
+    "own": "Guardian itself",
 }
 """The words before a clue's value in "because …"."""
+
+_UNQUOTED = frozenset({"router", "resolver", "randomised", "narrow", "own"})
 
 ENOUGH = 6
 """The least sum for a type. One strong clue has it; a cloud that is called (5) has
@@ -146,5 +149,5 @@ def _said(sign: _Sign) -> str:
 def because(source: str, value: str) -> str:
     """Return the reason as a sentence's end: "because its DHCP host name is “…”"."""
     words = SOURCE_WORDS.get(source, source)
-    quoted = value if source in {"router", "resolver", "randomised", "narrow"} else f"“{value}”"
+    quoted = value if source in _UNQUOTED else f"“{value}”"
     return f"because {words} {quoted}"

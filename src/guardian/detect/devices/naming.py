@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 NAME_ORDER = ("dhcp_name", "mdns_name", "ssdp_name", "netbios_name", "client_name")
 """Which name is believed first."""
 
+_ROLES = {"own": "Guardian", "router": "Router", "resolver": "DNS server"}
+"""What a device is called by what it does, when it gave no name; the first that fits."""
+
 _MEANINGLESS = re.compile(
     r"^(?:localhost|unknown|none|null|\*|-|android-[0-9a-f]{8,}|android|linux|esp[-_]?[0-9a-f]{4,}|"
     r"espressif|wlan0|lwip\d?|udhcp.*|dhcpcd.*|[0-9a-f]{12,}|[0-9a-f]{8}-[0-9a-f-]{20,}|"
@@ -83,7 +86,7 @@ def identify(mac: str | None, ip: str | None, hints: Sequence[tuple[str, str]]) 
     name = _said_name(hints, reasons)
     if name is None:
         said = {source for source, _ in hints}
-        role = "Router" if "router" in said else "DNS server" if "resolver" in said else None
+        role = next((word for source, word in _ROLES.items() if source in said), None)
         name = role or _made_name(short_vendor(maker) if maker else None, kind, ip or mac or "")
         reasons["name"] = "because of what it does; it gave no name" if role else _why(kind, maker)
     return Identity(

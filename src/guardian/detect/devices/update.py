@@ -237,6 +237,8 @@ def describe(tx: Transaction, ids: Iterable[str]) -> None:
         {"ids": wanted, "lasting": LASTING},
     ):
         hints[row["device_id"]].append((row["source"], row["value"]))
+    for row in tx.rows("SELECT device_id FROM v_own_device"):
+        hints[row["device_id"]].append(("own", "runs on it"))
     for row in tx.rows(_NARROW, {"ids": wanted, "most": NARROW_MOST}):
         hints[row["device_id"]].append(("narrow", f"{row['places']} places in {row['days']} days"))
     taken = {row["name"] for row in tx.rows(
