@@ -81,7 +81,7 @@ def load(path: Path | None = None) -> Config:
         msg = f"{chosen}: no such configuration file"
         raise ConfigError(msg) from error
     except (OSError, UnicodeDecodeError) as error:
-        msg = f"{chosen}: cannot be read: {error}"
+        msg = f"{chosen}: cannot be read: {getattr(error, 'strerror', None) or error}"
         raise ConfigError(msg) from error
     return parse(text, str(chosen))
 

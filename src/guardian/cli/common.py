@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import re
 from datetime import timedelta
@@ -9,10 +10,9 @@ from typing import TYPE_CHECKING
 
 from guardian import config as configuration
 from guardian.errors import UsageError
+from guardian.model.finding import FindingClass
 
 if TYPE_CHECKING:
-    import argparse
-
     from guardian.config import Config
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -41,3 +41,39 @@ def duration(text: str) -> timedelta:
         msg = f"{text!r} is not a length of time; write 90m, 24h, 7d or 4w"
         raise UsageError(msg)
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def whole(text: str) -> int:
+    """Turn digits into a number, for argparse: zero or more, and what the store can hold.
+
+    Raises:
+        ArgumentTypeError: it is no such number.
+    """
+    if re.fullmatch(r"\d{1,18}", text.strip(), re.ASCII) is None:
+        msg = f"{text!r} is not a whole number"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
+
+
+def number(text: str) -> int:
+    """Turn digits into a number above zero, for argparse.
+
+    Raises:
+        ArgumentTypeError: it is no such number.
+    """
+    if not (found := whole(text)):
+        msg = "0 is too few"
+        raise argparse.ArgumentTypeError(msg)
+    return found
+
+
+def finding_class(text: str) -> str:
+    """Return the name of a finding's class, for argparse.
+
+    Raises:
+        ArgumentTypeError: there is no such class; the message names those there are.
+    """
+    if text not in list(FindingClass):
+        msg = f"no class is called {text!r}; there are {', '.join(FindingClass)}"
+        raise argparse.ArgumentTypeError(msg)
+    return text

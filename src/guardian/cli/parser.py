@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from guardian import __version__
+from guardian.cli.common import finding_class, number, whole
 from guardian.cli.parser_devices import add_devices
+from guardian.model.finding import Level
 
 _BENCHES = {
     "ingest": "a source into the store, against merely reading it",
@@ -96,13 +98,13 @@ def _running(commands: Any) -> None:
 
 def _records(commands: Any) -> None:
     findings = _command(commands, "findings", "records:findings", "what detectors said", form=True)
-    findings.add_argument("--class", dest="finding_class", metavar="CLASS")
-    findings.add_argument("--level", help="this level or above")
+    findings.add_argument("--class", dest="finding_class", type=finding_class, metavar="CLASS")
+    findings.add_argument("--level", choices=[*Level], metavar="LEVEL", help="this or above")
     findings.add_argument("--device", help="a device's id or name")
-    findings.add_argument("--limit", type=int, default=1000)
+    findings.add_argument("--limit", type=number, default=1000)
     incidents = _command(commands, "incidents", "records:incidents", "what happened", form=True)
     incidents.add_argument("--status", choices=("open", "noted", "quiet", "handled", "closed"))
-    incidents.add_argument("--limit", type=int, default=200)
+    incidents.add_argument("--limit", type=number, default=200)
     _command(commands, "devices", "device_records:devices", "what is in the house", form=True)
     proposals = _command(
         commands, "proposals", "records:proposals", "what could be done", form=True
@@ -113,20 +115,20 @@ def _records(commands: Any) -> None:
     privacy.add_argument("--models", action="store_true", help="who asks language models")
     privacy.add_argument("--since", default="24h", help="how far back: 90m, 24h, 7d")
     explain = _command(commands, "explain", "records:explain", "one incident, whole", form=True)
-    explain.add_argument("incident", type=int)
+    explain.add_argument("incident", type=number)
     packets = _command(commands, "evidence", "packets:evidence", "an incident's packets", form=True)
-    packets.add_argument("incident", type=int)
+    packets.add_argument("incident", type=number)
     packets.add_argument("--out", type=Path, metavar="FILE", help="write them as a pcap")
-    packets.add_argument("--packet", type=int, metavar="N", help="one packet's layers")
+    packets.add_argument("--packet", type=number, metavar="N", help="one packet's layers")
     _command(commands, "status", "records:status", "what is stored and how Guardian is", form=True)
     optout = _command(
         commands, "opt-out", "privacy:opt_out", "did switching it off work?", form=True
     )
     optout.add_argument("--device", help="with --class: note that a person switched it off")
-    optout.add_argument("--class", dest="finding_class", metavar="CLASS")
+    optout.add_argument("--class", dest="finding_class", type=finding_class, metavar="CLASS")
     optout.add_argument("--on", metavar="YYYY-MM-DD", help="the day (and time) it was switched off")
     optout.add_argument("--company", help="only that company's")
-    optout.add_argument("--withdraw", type=int, metavar="ID", help="stop checking this one")
+    optout.add_argument("--withdraw", type=number, metavar="ID", help="stop checking this one")
     optout.add_argument("--note", default="")
     away = _command(commands, "away", "privacy:away", "nobody is home, or is again", form=True)
     away.add_argument("--back", action="store_true", help="somebody is home again")
@@ -145,7 +147,7 @@ def _answers(commands: Any) -> None:
     ):
         command = _command(commands, verb, "records:answer", text, form=True)
         command.set_defaults(verb=verb)
-        command.add_argument("proposal", type=int, metavar="ID")
+        command.add_argument("proposal", type=number, metavar="ID")
     digest = _command(commands, "digest", "records:digest", "the letter of the night", form=True)
     digest.add_argument("--since", default="24h", help="how far back: 90m, 24h, 7d")
     digest.add_argument("--html", action="store_true", help="print the HTML form")
@@ -156,7 +158,7 @@ def _talking(commands: Any) -> None:
     ask = _command(commands, "ask", "records:ask", "ask about the house", form=True)
     ask.add_argument("question", nargs="*", help="without one: what can be asked")
     feedback = _command(commands, "feedback", "records:feedback", "say whether it was right")
-    feedback.add_argument("incident", type=int)
+    feedback.add_argument("incident", type=number)
     feedback.add_argument("answer", choices=("right", "wrong", "expected"))
     feedback.add_argument("--reason", default="")
     sent = commands.add_parser("overflow", help="what left the house").add_subparsers(
@@ -164,7 +166,7 @@ def _talking(commands: Any) -> None:
     )
     _command(sent, "list", "overflow:listing", "requests to a model elsewhere", form=True)
     show = _command(sent, "show", "overflow:show", "one of them, byte for byte", form=True)
-    show.add_argument("number", type=int, metavar="ID")
+    show.add_argument("number", type=number, metavar="ID")
     export = commands.add_parser("export", help="take out what was learnt").add_subparsers(
         metavar="WHAT", required=True
     )
@@ -174,18 +176,18 @@ def _talking(commands: Any) -> None:
 
 def _hiding(commands: Any) -> None:
     suppress = _command(commands, "suppress", "records:suppress", "hide findings", form=True)
-    suppress.add_argument("--class", dest="finding_class", metavar="CLASS")
+    suppress.add_argument("--class", dest="finding_class", type=finding_class, metavar="CLASS")
     suppress.add_argument("--device", help="a device's id or name")
     suppress.add_argument("--domain", help="with the names below it")
     suppress.add_argument("--exact", action="store_true", help="only --domain itself")
     suppress.add_argument("--address")
-    suppress.add_argument("--signature", type=int, metavar="ID")
+    suppress.add_argument("--signature", type=number, metavar="ID")
     suppress.add_argument("--reason", required=True)
-    suppress.add_argument("--days", type=int, help="default: for good")
+    suppress.add_argument("--days", type=number, help="default: for good")
     suppress.add_argument("--dry-run", action="store_true", help="only say what it would hide")
     _command(commands, "suppressions", "records:suppressions", "what is hidden", form=True)
     lift = _command(commands, "unsuppress", "records:unsuppress", "show it again")
-    lift.add_argument("number", type=int, metavar="ID")
+    lift.add_argument("number", type=number, metavar="ID")
 
 
 def _knowledge(commands: Any) -> None:
@@ -231,7 +233,7 @@ def _measuring(commands: Any) -> None:
     evaluate.add_argument(
         "--scenes", action="store_true", help="score surveillance on made captures of known truth"
     )
-    evaluate.add_argument("--seeds", type=int, default=1, help="with --scenes: how many of each")
+    evaluate.add_argument("--seeds", type=number, default=1, help="with --scenes: how many of each")
     evaluate.add_argument("--keep", type=Path, metavar="DIR", help="with --scenes: keep captures")
     evaluate.add_argument(
         "--gold", type=Path, metavar="FILE", help="write the corpus's stories as a gold set"
@@ -243,7 +245,7 @@ def _measuring(commands: Any) -> None:
     for name, text in _BENCHES.items():
         command = _command(bench, name, "measure:bench", text)
         command.set_defaults(what=name)
-        command.add_argument("--size", type=int, help="rows, events or names to measure with")
+        command.add_argument("--size", type=number, help="rows, events or names to measure with")
         if name == "ingest":
             kinds = ("eve", "pihole-db", "pihole-log", "zeek", "zeek-json", "all")
             command.add_argument("--kind", choices=kinds, help="what is read; default eve")
@@ -252,7 +254,7 @@ def _measuring(commands: Any) -> None:
             command.add_argument("--server", metavar="URL", help="a machine with a model")
             command.add_argument("--model", help="the model's name there")
             command.add_argument("--kind", choices=("ollama", "openai-compatible"))
-            command.add_argument("--ask", type=int, help="incidents to tell; 0: no model")
+            command.add_argument("--ask", type=whole, help="incidents to tell; 0: no model")
 
 
 def _keeping(commands: Any) -> None:

@@ -1,0 +1,72 @@
+"""A wrong word on the command line gets one clear line and an exit code, never a traceback."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from guardian.cli import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MISUSED = (
+    "findings --limit -1",
+    "findings --limit 0",
+    "findings --limit 99999999999999999999",
+    "findings --class nosuch",
+    "findings --level loud",
+    "incidents --format yaml",
+    "explain abc",
+    "explain -1",
+    "approve x",
+    "bench ingest --size -3",
+    "bench nosuch",
+    "lists explain",
+    "feedback 1 perhaps",
+    "export nosuch",
+    "nosuch",
+)
+ABSENT = (
+    "explain 999",
+    "evidence 999",
+    "approve 9999",
+    "revert 99",
+    "feedback 999 right",
+    "overflow show 99",
+    "unsuppress 99",
+    "rename nosuch x",
+    "suppress --device nosuch --reason x",
+    "lists explain http://",
+    "parsers test {tmp}",
+    "indicators load {tmp}/none",
+    "restore {tmp}/none",
+    "eval {tmp}",
+    "replay {tmp}/none",
+    "replay {tmp}",
+)
+
+
+@pytest.mark.parametrize("words", MISUSED)
+def test_a_misuse_is_named(words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*words.split(), "--data", str(tmp_path)])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert "guardian" in said.splitlines()[-1]
+    assert ": error: " in said.splitlines()[-1]
+
+
+@pytest.mark.parametrize("words", ABSENT)
+def test_what_is_not_there_is_one_line(
+    words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    data = tmp_path / "data"
+    code = main([*words.replace("{tmp}", str(folder)).split(), "--data", str(data)])
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("guardian:")]
+    assert code == 3
+    assert len(said) == 1
+    assert "Errno" not in said[0]
