@@ -17,6 +17,8 @@ from guardian.respond.settings import Settings
 if TYPE_CHECKING:
     from pathlib import Path
 
+PATIENCE_S = 60.0
+
 
 def free_port() -> int:
     """A port that is free for UDP and TCP right now."""
@@ -54,14 +56,15 @@ class Dnsmasq:
             "dnsmasq_servers_file": str(self.servers),
             "dnsmasq_pid_file": str(self.folder / "pid"),
             "resolvers": (f"127.0.0.1#{self.port}",),
-            "verify_timeout_s": 3.0,
+            "verify_timeout_s": 60.0,
             "verify_pause_s": 0.05,
+            "query_timeout_s": 10.0,
         }
         return Settings(**{**values, **changes})
 
     def close(self) -> None:
         self.process.terminate()
-        self.process.wait(5)
+        self.process.wait(60)
 
 
 def start(
@@ -74,6 +77,19 @@ def start(
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("hosts", "servers"):
         (folder / name).touch()
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        running = _start(folder, program, upstream, world or {})
+        while running.process.poll() is None and not (folder / "pid").exists():
+            assert time.monotonic() < until, "dnsmasq did not start in time"
+            time.sleep(0.01)
+        if running.process.poll() is None:
+            return running
+        # Somebody else took the port between the look and the start.
+        assert time.monotonic() < until, "dnsmasq does not start"
+
+
+def _start(folder: Path, program: str, upstream: str | None, world: dict[str, str]) -> Dnsmasq:
     port = free_port()
     process = subprocess.Popen(
         [
@@ -82,14 +98,9 @@ def start(
             "--bind-interfaces", f"--addn-hosts={folder / 'hosts'}",
             f"--servers-file={folder / 'servers'}", f"--pid-file={folder / 'pid'}",
             *([f"--server={upstream}"] if upstream else []),
-            *(f"--address=/{name}/{address}" for name, address in (world or {}).items()),
+            *(f"--address=/{name}/{address}" for name, address in world.items()),
         ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    deadline = time.monotonic() + 5
-    while not (folder / "pid").exists():
-        assert process.poll() is None, "dnsmasq did not start"
-        assert time.monotonic() < deadline, "dnsmasq did not start in time"
-        time.sleep(0.01)
     return Dnsmasq(folder=folder, process=process, port=port)

@@ -44,7 +44,7 @@ def settings(server: Adguard) -> Settings:
         adguard_user="keeper",
         adguard_password="secret",
         resolvers=(f"127.0.0.1#{server.dns_port}",),
-        verify_timeout_s=1.0,
+        verify_timeout_s=60.0,
         verify_pause_s=0.02,
     )
 

@@ -42,7 +42,7 @@ def settings(server: PiholeServer) -> Settings:
         resolvers=(f"127.0.0.1#{server.dns_port}",),
         verify_timeout_s=0.5,
         verify_pause_s=0.02,
-        query_timeout_s=1.0,
+        query_timeout_s=10.0,
         apply_attempts=1,
     )
 
@@ -55,7 +55,7 @@ def for_device(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def asked(server: PiholeServer, name: str, source: str) -> tuple[str, ...]:
     where = Resolver(address="127.0.0.1", port=server.dns_port)
-    return (await ask(where, name, "A", timeout_s=2, source=source)).values
+    return (await ask(where, name, "A", timeout_s=30, source=source)).values
 
 
 async def approved(story: Story, settings: Settings, *ips: str) -> dict[str, Any]:
