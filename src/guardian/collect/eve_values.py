@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from guardian.collect import eve_columns
 from guardian.intel.addresses import normalise
+from guardian.model import secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +37,10 @@ def normal(table: str, rows: pa.Table) -> pa.Table:
     if table == eve_columns.RAW and _any(pc.match_substring_regex(rows["raw"], _WIDE.pattern)):
         texts = [_WIDE.sub(_narrowed, text) for text in rows["raw"].to_pylist()]
         rows = _set(rows, "raw", pa.array(texts, pa.string()))
+    for name in eve_columns.SECRETS.get(table, ()):
+        column = rows[name].combine_chunks()
+        if _any(pc.match_substring_regex(column, secrets.SIGNS)):
+            rows = _set(rows, name, _mapped(column, _hidden))
     return rows
 
 
@@ -65,6 +70,10 @@ def _in_lists(column: pa.ListArray) -> pa.ListArray:
 def _short(text: str) -> str:
     """Return an address in full in its normal form, any other text as it is."""
     return (len(text) == _WIDE_CHARS and normalise(text)) or text
+
+
+def _hidden(text: str | None) -> str | None:
+    return text and secrets.hide(text)
 
 
 def _narrowed(match: re.Match[str]) -> str:
