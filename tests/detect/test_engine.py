@@ -16,6 +16,7 @@ from guardian.detect.addresses import scope
 from guardian.detect.lint import lint
 from guardian.detect.rules import load_rules
 from guardian.detect.wordlike import randomness
+from guardian.errors import StoreError
 from guardian.store import findings
 
 from .cases import START, fill, filled
@@ -73,12 +74,38 @@ def test_detectors_keep_to_their_memory_and_give_it_back(store: Store) -> None:
             return []
 
     fill(store, _scan(12))
-    engine.run(store, detect.Settings(memory_mb=300), more=(Looks(),))
+    engine.run(store, detect.Settings(memory_mb=300, many_rows=2), more=(Looks(),))
     with store.read() as reader:
         assert reader.value("SELECT current_setting('memory_limit')") == before
-    assert seen == ["300.0 MiB"]
-    engine.run(store, detect.Settings(memory_mb=10_000_000), more=(Looks(),), full=True)
-    assert seen[1] == before, "a limit that is lower already stays"
+    assert seen == ["300.0 MiB"], "many rows: more than from day to day"
+    engine.run(store, detect.Settings(memory_mb=300), more=(Looks(),), full=True)
+    assert seen[1] == before, "few rows: no more than from day to day"
+    engine.run(store, detect.Settings(memory_mb=1, many_rows=2), more=(Looks(),), full=True)
+    assert seen[2] == before, "never less than from day to day"
+
+
+def test_a_detector_that_needs_more_memory_gets_it_once(store: Store) -> None:
+    seen: list[str] = []
+
+    class Hungry:
+        name, reads, window_s = "test.hungry", ("flow",), 0
+
+        def find(self, reader: Reader, window: Window, settings: detect.Settings) -> list[Finding]:
+            del window, settings
+            seen.append(str(reader.value("SELECT current_setting('memory_limit')")))
+            if len(seen) != 2:
+                msg = "Out of Memory Error: failed to allocate"
+                raise StoreError(msg)
+            return []
+
+    fill(store, _scan(12))
+    assert not engine.run(store, detect.Settings(memory_mb=300), more=(Hungry(),)).errors
+    assert seen[1] == "300.0 MiB"
+    errors = engine.run(
+        store, detect.Settings(memory_mb=300), more=(Hungry(),), full=True
+    ).errors
+    assert len(seen) == 4, "tried once more, no oftener"
+    assert errors[0].startswith("test.hungry: Out of Memory")
 
 
 def test_a_threshold_in_the_configuration_wins() -> None:
@@ -182,8 +209,28 @@ def test_the_linter_asks_for_proof(tmp_path: Path) -> None:
     assert any("has no cases" in str(error) for error in lint(rules, cases))
     (cases / "a.yaml").write_text("cases: [{kind: hit}]")
     assert any("empty, near_miss" in str(error) for error in lint(rules, cases))
-    (cases / "a.yaml").write_text("cases: [{kind: hit}, {kind: near_miss}, {kind: empty}]")
+    (cases / "a.yaml").write_text(
+        "cases: [{kind: hit}, {kind: near_miss}, {kind: empty, expect: [1]}]"
+    )
+    hollow = [str(error) for error in lint(rules, cases) if "a.yaml" in str(error)]
+    assert len(hollow) == 3, "none of them shows anything"
+    (cases / "a.yaml").write_text(
+        "cases: [{kind: hit, rows: {flow: [{}]}, expect: [{}]}, "
+        "{kind: near_miss, rows: {flow: [{}]}}, {kind: empty}]"
+    )
     assert not [error for error in lint(rules, cases) if "a." in str(error)]
+
+
+def test_the_linter_asks_classes_for_proof_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not [error for error in lint() if "class " in str(error)]
+
+    class Unproved:
+        name, reads, window_s = "test.unproved", ("flow",), 0
+
+    monkeypatch.setattr("guardian.detect.lint.DETECTORS", (Unproved(),))
+    assert any("class Unproved: has no cases" in str(error) for error in lint())
 
 
 def test_the_linter_refuses_a_threshold_without_a_name(tmp_path: Path) -> None:

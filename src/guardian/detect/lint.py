@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from guardian import resources
+from guardian.detect.registry import DETECTORS
 from guardian.detect.rules import STATUSES, load_rules
 from guardian.errors import GuardianError, RuleError
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 CASES = Path("tests/cases/detect")
 """Where the cases of a rule lie in a checkout: ``<area>.<rule>.yaml``."""
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 KINDS = frozenset({"hit", "near_miss", "empty"})
 """What the cases of a rule must be: one that it finds, one that it just does not, and nothing."""
@@ -47,8 +50,10 @@ _TAG = re.compile(r"attack\.(t\d{4}(\.\d{3})?|[a-z-]+)")
 def lint(folder: Path | None = None, cases: Path | None = None) -> list[RuleError]:
     """Return everything that is wrong with the rules, each with its place.
 
-    Without ``cases`` (an installation without the tests) the proofs are not asked for.
+    Detectors that are classes bring their proof as rules do. Without ``cases`` (an
+    installation without the tests) the proofs are not asked for.
     """
+    classes = folder is None
     folder = folder or resources.path("rules/detect")
     if cases is None:
         checkout = folder.parents[1] / CASES
@@ -58,7 +63,11 @@ def lint(folder: Path | None = None, cases: Path | None = None) -> list[RuleErro
     for rule in loaded.rules:
         errors.extend(RuleError(f"{rule.path}: {text}") for text in _head(rule))
         if cases is not None:
-            errors.extend(_proof(rule, cases / f"{rule.name}.yaml"))
+            errors.extend(_proof(str(rule.path), cases / f"{rule.name}.yaml"))
+    if cases is not None and classes:
+        for detector in DETECTORS:
+            place = f"class {type(detector).__name__}"
+            errors.extend(_proof(place, cases / f"{detector.name}.yaml"))
     errors.extend(_signatures())
     return errors
 
@@ -93,18 +102,33 @@ def bare_numbers(sql: str) -> set[float]:
     return found - _PLAIN_NUMBERS
 
 
-def _proof(rule: Rule, path: Path) -> Iterator[RuleError]:
+def _proof(place: str, path: Path) -> Iterator[RuleError]:
+    """Check that a detector's cases are all three, and that each is what it says."""
     try:
-        table = yaml.safe_load(path.read_text(encoding="utf-8"))
+        table = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 - a safe loader
     except OSError:
-        yield RuleError(f"{rule.path}: has no cases; expected {path}")
+        yield RuleError(f"{place}: has no cases; expected {path}")
         return
     except yaml.YAMLError as error:
         yield RuleError(f"{path}: not YAML: {error}")
         return
-    kinds = {case.get("kind") for case in (table or {}).get("cases", [])}
-    if KINDS - kinds:
-        yield RuleError(f"{path}: lacks the case {', '.join(sorted(KINDS - kinds))}")
+    cases = (table or {}).get("cases", [])
+    missing = KINDS - {case.get("kind") for case in cases}
+    if missing:
+        yield RuleError(f"{path}: lacks the case {', '.join(sorted(missing))}")
+    for case in cases:
+        kind, rows, found = (
+            case.get("kind"),
+            any((case.get("rows") or {}).values()),
+            case.get("expect"),
+        )
+        wrong = {
+            "hit": not (rows and found) and "has no rows, or expects nothing",
+            "near_miss": (found or not rows) and "has no rows, or expects a finding",
+            "empty": (found or rows) and "has rows, or expects a finding",
+        }.get(kind, "is of no known kind")
+        if wrong:
+            yield RuleError(f"{path}: the {kind} {case.get('name', '')!r} {wrong}")
 
 
 def _signatures() -> Iterator[RuleError]:
