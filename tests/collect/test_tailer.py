@@ -12,7 +12,8 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from guardian.collect.tailer import Mark, Tailer
+from guardian.collect.tail_mark import Mark
+from guardian.collect.tailer import Tailer
 from guardian.errors import CollectorError
 
 if TYPE_CHECKING:
@@ -124,6 +125,25 @@ def test_rotated_logs_are_read_even_when_the_one_we_were_in_is_gone(log: Path) -
     log.write_bytes(b"c1\n")
     follower.read()
     assert follower.lines == [b"a1", b"b1", b"c1"]
+
+
+@pytest.mark.parametrize("pack", ["plain", "gz", "zst"])
+def test_the_first_reading_takes_in_the_last_days(log: Path, pack: str) -> None:
+    for age, text in ((9, b"old\n"), (3, b"three\n"), (1, b"one\n")):
+        log.write_bytes(text)
+        _rotate(log, f"eve.json.{age}", pack, age_s=age * 86_400)
+    log.write_bytes(b"now\n")
+    follower = Follower(log, first_days=7)
+    follower.read(most=1)  # killed after the first of them
+    follower.read()
+    follower.read()
+    assert follower.lines == [b"three", b"one", b"now"]
+    today = Follower(log)
+    today.read()
+    assert today.lines == [b"now"]
+    named = Follower(log, first_days=7)
+    named.read(final=True)  # one file that was named: its own lines only
+    assert named.lines == [b"now"]
 
 
 def test_another_log_beside_ours_is_no_rotated_one(log: Path) -> None:

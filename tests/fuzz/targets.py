@@ -40,7 +40,8 @@ from guardian.collect import (
 from guardian.collect.blocks import Block
 from guardian.collect.captures import DamagedError
 from guardian.collect.netflow_decode import Decoder, paired
-from guardian.collect.tailer import Chunk, Mark, Tailer
+from guardian.collect.tail_mark import Chunk, Mark
+from guardian.collect.tailer import Tailer
 from guardian.collect.wire import PcapSightings
 from guardian.collect.zeek import ZeekCollector
 from guardian.errors import ClientError, CollectorError, GuardianError

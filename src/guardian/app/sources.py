@@ -52,7 +52,9 @@ def collectors(config: Config) -> list[Collector]:
         *(("pihole-db", path) for path in config.sources.pihole_db),
         *((kinds.detect_kind(path), path) for path in config.sources.files),
     ]
-    found = [live.fitted(registry.KINDS[kind](path), config.collect) for kind, path in named]
+    first_days = min(config.collect.first_days, config.store.keep_days)
+    settings = dataclasses.replace(config.collect, first_days=first_days)
+    found = [live.fitted(registry.KINDS[kind](path), settings) for kind, path in named]
     found += [
         eve_socket.EveSocketCollector(path, config.collect)
         for path in config.sources.eve

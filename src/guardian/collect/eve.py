@@ -27,7 +27,8 @@ from guardian.collect.eve_check import check
 from guardian.collect.eve_query import query
 from guardian.collect.eve_values import normal
 from guardian.collect.settings import Settings
-from guardian.collect.tailer import Mark, Tailer
+from guardian.collect.tail_mark import Mark
+from guardian.collect.tailer import Tailer
 from guardian.errors import StoreError
 from guardian.model.batch import Batch, Reject, SourceInfo
 from guardian.store.scratch import Scratch
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from guardian.collect.tailer import Chunk
+    from guardian.collect.tail_mark import Chunk
 
 SAMPLES = 50
 """Refused lines of one reason in one batch that are kept with their place; all are counted."""
@@ -89,6 +90,7 @@ class EveCollector:
             path=self.path,
             max_line_bytes=self.settings.max_line_bytes,
             chunk_bytes=self.settings.batch_bytes,
+            first_days=self.settings.first_days,
             reuse=True,
         )
         for chunk in tailer.unread(Mark.from_json(bookmark), final=final):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from guardian.collect.eve import decoding
 from guardian.collect.settings import Settings
 from guardian.collect.streams import LineSocket
-from guardian.collect.tailer import Chunk, Mark
+from guardian.collect.tail_mark import Chunk, Mark
 from guardian.errors import CollectorError, ConfigError
 from guardian.model.batch import Batch, SourceInfo
 

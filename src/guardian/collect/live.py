@@ -60,7 +60,7 @@ def fitted(collector: Collector, settings: Settings) -> Collector:
     if isinstance(collector, EveCollector):
         return replace(collector, settings=settings)
     if isinstance(collector, TextLogCollector):
-        return replace(collector, timezone=settings.log_timezone)
+        return replace(collector, timezone=settings.log_timezone, first_days=settings.first_days)
     return collector
 
 

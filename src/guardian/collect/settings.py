@@ -18,6 +18,11 @@ class Settings:
     """How much of a log is decoded and committed at once under load; chosen by measurement
     (docs/performance.md). A growing log that has less gives smaller batches."""
 
+    first_days: float = 7.0
+    """How far back the very first reading of a log takes in its rotated files. A week is what
+    detectors look back, and gives each device its habits at once; 0 begins with today's log.
+    No more is read than ``store.keep_days`` keeps."""
+
     socket_queue_bytes: int = 64 << 20
     """How much of EVE by a socket waits for the store; more is dropped and counted. 64 MiB are
     some 90,000 events: three quarters of a minute at 2,000 a second, longer than any commit."""

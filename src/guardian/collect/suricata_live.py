@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 from guardian.collect import packet_buffer, suricata_config
 from guardian.collect.sensor_watch import Watch, look
 from guardian.collect.suricata_command import Command
-from guardian.collect.tailer import Mark
+from guardian.collect.tail_mark import Mark
 from guardian.errors import CollectorError, InputError
 from guardian.store.sensors import SensorState
 

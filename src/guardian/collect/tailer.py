@@ -8,6 +8,9 @@ What this guarantees: every whole line is yielded exactly once, in order, over a
 sequence of append, rename, compression and restart, as long as a rotated file stays
 until it was read. ``copytruncate`` itself loses what is written between its copy and
 its truncation, and nobody can say so afterwards; what was read before is not repeated.
+
+The very first reading of a log that is followed begins with its rotated files of the last
+``first_days``, oldest first.
 """
 
 from __future__ import annotations
@@ -21,11 +24,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from guardian.collect import compressed
+from guardian.collect.tail_mark import Chunk, Mark
 from guardian.errors import CollectorError
 from guardian.model.batch import Reject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
 HEAD_BYTES = 4096
@@ -39,62 +43,9 @@ GONE_S = 60.0
 
 DIGEST_BYTES = 12
 
+_DAY_NS = 86_400 * 10**9
+
 _STAMP = r"[.-][0-9][0-9T:_.-]*"  # what logrotate and Suricata put into a rotated name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
-    """How far a log was read.
-
-    ``offset`` counts plain bytes of the file whose first line has the digest ``head``;
-    ``skipping`` says that it lies within a line that is too long to keep.
-    ``mtime_ns`` is when that file was last written, as far as we know.
-    """
-
-    head: str
-    inode: int
-    offset: int
-    mtime_ns: int = 0
-    skipping: bool = False
-
-    def as_json(self) -> dict[str, object]:
-        """Return the mark as a bookmark."""
-        return {
-            "head": self.head,
-            "inode": self.inode,
-            "offset": self.offset,
-            "mtime_ns": self.mtime_ns,
-            "skipping": self.skipping,
-        }
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, object] | None) -> Mark | None:
-        """Return the mark of a bookmark, or None when it has none."""
-        if not value or not isinstance(value.get("head"), str):
-            return None
-
-        def number(key: str) -> int:
-            found = value.get(key)
-            return found if isinstance(found, int) else 0
-
-        return cls(
-            head=str(value["head"]),
-            inode=number("inode"),
-            offset=number("offset"),
-            mtime_ns=number("mtime_ns"),
-            skipping=bool(value.get("skipping")),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chunk:
-    """Whole lines, at which byte of which file they began, and the mark behind them."""
-
-    file: str
-    start: int
-    data: bytes | memoryview
-    mark: Mark
-    rejects: tuple[Reject, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,12 +69,17 @@ class Tailer:
     path: Path
     max_line_bytes: int = 4 << 20
     chunk_bytes: int = 32 << 20
+    first_days: float = 0.0
+    """So far back the first reading takes in rotated files, by when they were last written."""
     reuse: bool = False
     """Give chunks as views of one buffer, each to be used before the next is asked for: fresh
     memory for every chunk takes longer than reading it."""
 
     def unread(self, mark: Mark | None, *, final: bool = False) -> Iterator[Chunk]:
-        """Yield what is after ``mark``, oldest first; without one, the current file.
+        """Yield what is after ``mark``, oldest first; without one, what a first reading takes.
+
+        ``final`` says that this file was named by itself, and will not grow: without a
+        mark its rotated files are left alone.
 
         Raises:
             CollectorError: a file cannot be read, or not further; what was readable
@@ -144,11 +100,7 @@ class Tailer:
     def _parts(self, mark: Mark | None, *, final: bool) -> Iterator[_Part]:
         current = _look(self.path, final=final, like=mark.head if mark else "")
         if mark is None:
-            if current is None and not self.path.exists():
-                msg = f"{self.path}: no such file"
-                raise CollectorError(msg)
-            if current is not None:
-                yield current.part(None, final=final)
+            yield from self._first_parts(current, final=final)
             return
         if current is not None and current.continues(mark) and not self._replaced(current, mark):
             yield current.part(mark, final=final)
@@ -163,14 +115,27 @@ class Tailer:
             msg = f"{self.path}: the log is gone, and no other has taken its place"
             raise CollectorError(msg)
 
+    def _first_parts(self, current: _Seen | None, *, final: bool) -> Iterator[_Part]:
+        back = not final and self.first_days > 0 and self.path.parent.is_dir()
+        rotated = self._rotated(None) if back else []
+        if current is None and not rotated and not self.path.exists():
+            msg = f"{self.path}: no such file"
+            raise CollectorError(msg)
+        for seen in rotated:
+            if current is None or seen.head != current.head:
+                yield seen.part(None, final=current is not None or seen.packed)
+        if current is not None:
+            yield current.part(None, final=final)
+
     def _replaced(self, current: _Seen, mark: Mark) -> bool:
         """Tell whether the file of the mark was renamed and another begins just like it."""
         return current.inode != mark.inode and any(
             seen.inode == mark.inode for seen in self._rotated(mark)
         )
 
-    def _rotated(self, mark: Mark) -> list[_Seen]:
+    def _rotated(self, mark: Mark | None) -> list[_Seen]:
         """Return the rotated files not wholly read, oldest first, each content once."""
+        head = mark.head if mark else ""
         name, stem, suffix = map(re.escape, (self.path.name, self.path.stem, self.path.suffix))
         rotated = re.compile(f"(?:{name}{_STAMP}|{stem}{_STAMP}{suffix})(?:[.](?:gz|zst))?")
         siblings = sorted(
@@ -183,15 +148,18 @@ class Tailer:
         )
         found: dict[str, _Seen] = {}
         for path in siblings[-MAX_ROTATED:]:
-            seen = _look(path, final=True, like=mark.head)
+            seen = _look(path, final=True, like=head)
             if seen is not None and (seen.head not in found or found[seen.head].packed):
                 found[seen.head] = seen
-        own = found.get(mark.head)
-        since = own.mtime_ns if own else mark.mtime_ns
+        own = found.get(head)
+        if own is not None:
+            since = own.mtime_ns
+        else:
+            since = mark.mtime_ns if mark else time.time_ns() - int(self.first_days * _DAY_NS)
         return [
             seen
-            for head, seen in sorted(found.items(), key=lambda item: item[1].order(mark.head))
-            if head == mark.head or seen.mtime_ns > since
+            for seen in sorted(found.values(), key=lambda seen: seen.order(head))
+            if seen.head == head or seen.mtime_ns > since
         ]
 
     def _chunks(self, part: _Part, errors: list[str]) -> Iterator[Chunk]:

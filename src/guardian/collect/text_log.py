@@ -18,7 +18,8 @@ import pyarrow as pa
 
 from guardian.collect import columns, compressed, dnsmasq, parser_spec
 from guardian.collect.blocks import BLOCK_BYTES, MAX_LINE_BYTES, Block, blocks
-from guardian.collect.tailer import Mark, Tailer
+from guardian.collect.tail_mark import Mark
+from guardian.collect.tailer import Tailer
 from guardian.collect.text_rows import LineError, LineParser
 from guardian.collect.text_values import Clock
 from guardian.collect.zeek import ZeekCollector
@@ -62,7 +63,7 @@ class TextLogCollector:
 
     ``timezone`` is that of times without an offset (``local``, ``UTC``, ``+01:00`` or a
     name); ``reference`` is when the log was written, for times without a year (default:
-    the file's modification time).
+    the file's modification time); ``first_days``: see ``Settings``.
     """
 
     path: Path
@@ -70,6 +71,7 @@ class TextLogCollector:
     timezone: str = "local"
     reference: datetime | None = None
     name: str | None = None
+    first_days: float = 0.0
 
     @property
     def source(self) -> SourceInfo:
@@ -114,7 +116,12 @@ class TextLogCollector:
         reading.restore(bookmark)
         held = bookmark.get("mark")
         mark = Mark.from_json(held if isinstance(held, dict) else None)
-        tailer = Tailer(path=self.path, max_line_bytes=MAX_LINE_BYTES, chunk_bytes=BLOCK_BYTES)
+        tailer = Tailer(
+            path=self.path,
+            max_line_bytes=MAX_LINE_BYTES,
+            chunk_bytes=BLOCK_BYTES,
+            first_days=self.first_days,
+        )
         for chunk in tailer.unread(mark, final=final):
             lines = bytes(chunk.data).removesuffix(b"\n").split(b"\n") if chunk.data else []
             block = Block(lines=lines, start=chunk.start, end=chunk.start + len(chunk.data))
