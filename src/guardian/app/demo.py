@@ -90,7 +90,9 @@ def prepare(config: Config, *, progress: Callable[[str], None], temporary: bool 
         source, notes = EVE, [SURICATA_NOTE]
     resolver = DemoResolver.start(config.data)
     if resolver is None:
-        notes.append("dnsmasq is not installed: what you approve cannot be shown at work.")
+        notes.append(
+            "dnsmasq is absent or does not start: what you approve cannot be shown at work."
+        )
     else:
         config = dataclasses.replace(config, respond=resolver.settings(config.respond))
     store = Store.open(config.data)

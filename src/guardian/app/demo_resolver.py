@@ -39,7 +39,7 @@ class DemoResolver:
         program = shutil.which("dnsmasq", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
         if program is None:
             return None
-        folder = directory / "resolver"
+        folder = (directory / "resolver").absolute()  # dnsmasq reads from another place
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for name in ("hosts", "servers"):
             (folder / name).touch()
