@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from guardian.collect import pihole_db
 from guardian.collect.kinds import detect_kind
 from guardian.collect.pihole_db import PiholeDbCollector
 from guardian.collect.reader import Progress, drain
@@ -143,6 +144,44 @@ def test_rows_without_time_or_name_are_counted(tmp_path: Path, memory_store: Sto
     assert progress.rejected == 3
     (row,) = rows(memory_store)
     assert (row["status"], row["status_detail"]) == ("unknown", None)
+
+
+def test_names_are_looked_up_once_and_texts_one_by_one(
+    tmp_path: Path, memory_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pihole_db, "CHUNK_ROWS", 3)
+    path = tmp_path / "pihole-FTL.db"
+    make(path, [(n, n, n % 3 - 1, n % 4 - 1, 1 + n % 2, 2 - n % 2) for n in range(10)])
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE query_storage SET forward = NULL WHERE id >= 5")
+        db.execute("UPDATE query_storage SET forward = '1.1.1.1#53' WHERE id = 7")
+        db.execute("UPDATE query_storage SET domain = 'Own.Example.' WHERE id = 8")
+        db.execute("UPDATE query_storage SET client = x'00ff' WHERE id = 9")
+        db.execute("UPDATE query_storage SET reply_time = 'soon' WHERE id = 4")
+        db.execute("UPDATE network_addresses SET name = CAST(x'61ff' AS TEXT) WHERE ip LIKE '%5'")
+    progress = read(memory_store, path)
+    assert (progress.events, progress.rejected) == (11, 1)  # nine queries, two neighbours
+    found = rows(memory_store)
+    assert [row["rrname"] for row in found] == [
+        *["ads.example", "shop.example"] * 4, "own.example"
+    ]  # fmt: skip
+    assert [row["src_ip"] for row in found] == [f"192.168.1.{6 - n % 2}" for n in range(9)]
+    assert [row["upstream"] for row in found] == [
+        *["9.9.9.9#53"] * 5,
+        None,
+        None,
+        "1.1.1.1#53",
+        None,
+    ]
+    assert [row["status"] for row in found[:4]] == ["unknown", "unknown", "blocked", "forwarded"]
+    assert [row["rrtype"] for row in found[:3]] == [None, None, "A"]
+    assert rows(memory_store, "SELECT name FROM sighting ORDER BY ts")[0]["name"] == "a\ufffd"
+    assert [row["reply_ms"] for row in found[3:5]] == [pytest.approx(12.5), None]
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("INSERT INTO domain_by_id VALUES (3, 'new.example')")
+        add(db, [(10, 10, 1, 2, 3, 1)])
+    assert read(memory_store, path).events == 1
+    assert rows(memory_store)[-1]["rrname"] == "new.example"
 
 
 def test_what_is_no_database_of_pihole(tmp_path: Path, memory_store: Store) -> None:

@@ -54,5 +54,23 @@ RCODES = {
 }
 """The DNS rcode that a kind of reply means; the others tell none."""
 
+
+def type_name(number: int) -> str | None:
+    """Return the record type for FTL's number of it."""
+    if 0 <= number < len(TYPES):
+        return TYPES[number]
+    return f"TYPE{number - 100}" if number > 100 else None
+
+
+def status_word(number: int) -> str | None:
+    """Return FTL's own word for what became of a query; None for a number it does not have."""
+    return STATUS[number] if 0 <= number < len(STATUS) else None
+
+
+def rcode(number: int) -> str | None:
+    """Return the DNS rcode that a kind of reply means, where it tells one."""
+    return RCODES.get(REPLIES[number]) if 0 <= number < len(REPLIES) else None
+
+
 KEY = ("ts", "foreign_id", "src_ip", "rrname")
 """What tells a query: FTL gives an id again after a crash, so the id alone does not."""

@@ -17,13 +17,14 @@ import duckdb
 from guardian.errors import CollectorError, ComponentAbsentError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     import pyarrow as pa
 
 _PACKAGE = "duckdb_extension_sqlite_scanner"
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
-    "threads": 2,
+    # A second one gains nothing, as SQLite reads in one; but its caller would spin (``bulk``).
+    "threads": 1,
     "memory_limit": "512MB",
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
@@ -53,14 +54,11 @@ class SqliteReader:
         rows = self.rows(f"SELECT name FROM pragma_table_info('{table}')")
         return frozenset(str(row["name"]) for row in rows)
 
-    def arrow(self, sql: str, parts: Mapping[str, str]) -> pa.Table:
-        """Return the rows of a DuckDB query over ``parts``: names of queries that SQLite runs.
-
-        The parts are read side by side, which is why one large query is best cut in several.
-        """
-        sources = ", ".join(f"{name} AS (SELECT * FROM sqlite_query('f', ?))" for name in parts)
+    def arrow(self, sql: str, rows: str) -> pa.Table:
+        """Return the rows of a DuckDB query over ``rows``: what this query of SQLite gives."""
+        source = "rows AS (SELECT * FROM sqlite_query('f', ?))"
         with _mapped(self._path):
-            self._connection.execute(f"WITH {sources} {sql}", list(parts.values()))
+            self._connection.execute(f"WITH {source} {sql}", [rows])
             return self._connection.to_arrow_table()
 
 
