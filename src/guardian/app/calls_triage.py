@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from guardian.errors import InputError
 from guardian.store import incidents, model_endpoints, overflow, questions
 from guardian.store.ingest import utc_now
-from guardian.triage import Pool, ask, causes, reading
+from guardian.triage import Pool, ask, causes, reading, stories
 
 if TYPE_CHECKING:
     from guardian.app.service import Service
@@ -82,7 +82,8 @@ def explained(reader: Reader, number: int) -> dict[str, Any] | None:
         return None
     ranked, by = causes.told(whole)
     likely = [{"text": claim.text, "facts": list(claim.facts)} for claim in ranked]
-    return {**found, "causes": likely, "causes_by": by}
+    todo = stories.todo([each.value for each in whole.classes], whole.verdict)
+    return {**found, "causes": likely, "causes_by": by, "todo": list(todo)}
 
 
 def overflow_list(service: Service) -> Any:

@@ -57,6 +57,7 @@ def explain(options: argparse.Namespace) -> int:
         return 0
     say(f"{incident['title']}\n{incident['verdict']}, {incident['level']}\n")
     say(f"{incident['explanation']}\n")
+    say(f"What you can do: {' '.join(incident['todo'])}\n")
     for cause in incident["causes"]:
         say(f"  likely: {cause['text']} ({', '.join(cause['facts'])})")
     for fact in incident["facts"]:

@@ -42,7 +42,7 @@ CLASSES: dict[str, str] = {
     "exposed_service": "open to the internet",
     "cleartext_secret": "a password in the clear",
     "threat_intel": "a known bad address",
-    "policy_violation": "against the house rules",
+    "policy_violation": "unusual traffic",
     "acr": "TV viewing",
     "voice_assistant": "voice",
     "camera_cloud": "camera cloud",
@@ -101,7 +101,7 @@ def device_kind(name: str) -> str:
     """Return a kind of device as people write it; empty when it is not known."""
     if name == "unknown":
         return ""
-    return name.upper() if name in {"tv", "nas", "pc"} else name.replace("_", " ")
+    return name.upper() if name in {"tv", "nas", "pc", "vm"} else name.replace("_", " ")
 
 
 def number(value: float | None) -> str:

@@ -3,7 +3,6 @@
 from guardian.respond.decide import answer
 from guardian.respond.journal import step
 from guardian.respond.offer import propose
-from guardian.respond.policy import by_hand
 from guardian.respond.settings import Settings
 
-__all__ = ["Settings", "answer", "by_hand", "propose", "step"]
+__all__ = ["Settings", "answer", "propose", "step"]

@@ -83,6 +83,7 @@ _TOPICS: dict[str, frozenset[str]] = {
     "bypass": frozenset({"resolver", "filters", "look-ups", "lookups", "dns"}),
     "listed": frozenset({"list", "lists"}),
     "signature": frozenset({"rule", "rules"}),
+    "spoof": frozenset({"address"}),
     "order": frozenset({"first", "after", "before", "followed", "then"}),
     "when": frozenset({"began", "since", "time", "evening", "night", "long"}),
     "others": frozenset({"others", "other", "house"}),

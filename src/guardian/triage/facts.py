@@ -19,6 +19,7 @@ from guardian.triage.fact_text import sentence
 from guardian.triage.families import FAMILY, Family
 from guardian.triage.load import class_events
 from guardian.triage.slots import filled_values
+from guardian.triage.stories import story
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -62,6 +63,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "night": ("night", "at_night", "night_calls"),
     "vendor": ("vendor",),
     "mac": ("mac",),
+    "address": ("address",),
     "reason": ("reason", "detail", "what"),
 }
 
@@ -82,7 +84,7 @@ def packet(
         add(kind, maker(case, home))
     for kind, values in extra:
         add(kind, values)
-    add("unknown", {"text": _unknown(case)})
+    add("unknown", {"text": story(case.lead or "")["unknown"]})
     return tuple(found)
 
 
@@ -201,7 +203,9 @@ def _volume(case: Case, _: House) -> Values:
 
 
 def _reach(case: Case, _: House) -> Values:
-    if not any(FAMILY[FindingClass(r["class"])] in _REACHING for r in case.classes):
+    reaching = {r["class"] for r in case.classes if FAMILY[FindingClass(r["class"])] in _REACHING}
+    # Of an attack attempt the targets are its destinations, nothing that was searched.
+    if not reaching - {FindingClass.EXPLOIT}:
         return {}
     return {
         "hosts": max(number(pick(case, "hosts")) or 0, _internal_targets(case)) or None,
@@ -300,19 +304,10 @@ def _blocked(case: Case, _: House) -> Values:
     return {"blocked": case.blocked or None, "asked": case.asked or None}
 
 
-def _unknown(case: Case) -> str:
-    families = {FAMILY[FindingClass(row["class"])] for row in case.classes}
-    if Family.LISTENING in families or Family.CHATTER in families:
-        return "what was inside; the connection is encrypted, only its shape was seen"
-    if families & {Family.CONTROL}:
-        return "which program does it, and what it sends; only the shape of the traffic was seen"
-    if families & {Family.RECON, Family.ACCESS, Family.SPOOF}:
-        return "whether somebody asked for it, such as an app that searches for devices"
-    if Family.BYPASS in families:
-        return "which names were asked that way; they are hidden from the house's resolver"
-    if Family.SENSOR in families:
-        return "what happened in the meantime"
-    return "whether somebody in the house did this on purpose"
+def _spoof(case: Case, _: House) -> Values:
+    if not any(row["class"] == FindingClass.ARP_SPOOF for row in case.classes):
+        return {}
+    return {"address": text(pick(case, "address", FindingClass.ARP_SPOOF))}
 
 
 _MAKERS: tuple[tuple[str, Callable[[Case, House], Values]], ...] = (
@@ -328,6 +323,7 @@ _MAKERS: tuple[tuple[str, Callable[[Case, House], Values]], ...] = (
     ("listed", _listed),
     ("signature", _signature),
     ("file", _file),
+    ("spoof", _spoof),
     ("order", _order),
     ("when", _when),
     ("others", _others),

@@ -255,6 +255,7 @@ def _row(
         Filler(facts, zone),
         REST_STORY if rest else judgement.lead.value,
         () if rest else others,
+        verdict=judgement.verdict,
     )
     known = [device for device in case.devices if device in home.devices]
     return stored.IncidentRow(

@@ -116,11 +116,17 @@ class Filler:
             return write(name, fact.values[name], form=match[2] or "", zone=self._zone)
 
         text = SLOT.sub(replace, sentence)
-        return Filled(text[:1].upper() + text[1:], tuple(used))
+        return Filled(capital(text), tuple(used))
 
     def fact(self, kind: str) -> Fact | None:
         """Return the fact of a kind, if there is one."""
         return self._by_kind.get(kind)
+
+
+def capital(text: str) -> str:
+    """Return a sentence with its capital; a name like ``iPhone`` keeps its own."""
+    first = text.split(" ", 1)[0]
+    return text if first[1:] != first[1:].lower() else text[:1].upper() + text[1:]
 
 
 def write(name: str, value: object, *, form: str = "", zone: tzinfo | None = None) -> str:
@@ -130,7 +136,7 @@ def write(name: str, value: object, *, form: str = "", zone: tzinfo | None = Non
     if name.endswith("_at"):
         return moment(str(value), zone, form)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return words.clean(str(value))
+        return words.clean(words.device_kind(str(value)) if name == "kind" else str(value))
     return _number(name, value, form)
 
 
@@ -140,7 +146,7 @@ def _number(name: str, value: float, form: str) -> str:
     if name.startswith("bytes"):
         return words.size(value)
     if name.endswith("_pct"):
-        return f"{value:g} %"
+        return f"{value:g} %" if value >= 1 else "less than 1 %"
     return counted(name, value, form)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, HTTPException, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -10,7 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from guardian.model import words
 from guardian.model.response import Verb
 from guardian.store import pages, pages_blind, pages_evidence, pages_listened
-from guardian.triage import feedback
+from guardian.triage import feedback, stories
 from guardian.web import cards, device_view, origin, rhythm, story
 from guardian.web.site import is_fragment, local_path
 
@@ -142,6 +143,7 @@ def _shown(reader: Reader, site: Site, row: pages.Row) -> dict[str, Any]:
         "expected_often": any((each, row["device_id"]) in offered for each in row["classes"]),
         "device": pages.device(reader, row["device_id"]) if row["device_id"] else None,
         "claims": story.claims(row),
+        "todo": stories.todo(row["classes"], row["verdict"]),
     }
 
 
@@ -155,6 +157,19 @@ def _first_rows(reader: Reader, found: list[pages.Row]) -> list[pages.Row]:
     ]
     known = {(row["source"], row["id"]): row for row in rows}
     return sorted(known.values(), key=lambda row: row["ts"], reverse=True)[: 2 * EVIDENCE_ROWS]
+
+
+def _after(site: Site, request: Request, card: cards.Card, *, choice: bool) -> Response:
+    """Return the card as it is now, and what else an answer changes on the open page."""
+    now = site.now()
+    told = None
+    with site.store.read() as reader:
+        rows = pages.proposals(reader, waiting=True)
+        if urlsplit(request.headers.get("hx-current-url", "")).path == "/":
+            window = pages.window(reader, now)
+            told = story.tonight(reader, window=window, now=now, zone=site.zone)
+    waiting = len({row["incident_id"] for row in rows})
+    return site.part("_after.html", card=card, sure="", choice=choice, waiting=waiting, story=told)
 
 
 def _answers(routes: APIRouter, site: Site) -> None:
@@ -210,5 +225,5 @@ def _answers(routes: APIRouter, site: Site) -> None:
             return RedirectResponse(f"/p/{proposal_id}/sure", status_code=303)
         site.answer(proposal_id, verb, actor=site.actor(request), channel="page")
         if is_fragment(request):
-            return site.part("_card.html", card=card_of(proposal_id), sure="", choice=choice)
+            return _after(site, request, card_of(proposal_id), choice=choice)
         return RedirectResponse(local_path(back or f"/p/{proposal_id}"), status_code=303)
