@@ -65,7 +65,7 @@ class PiholeDbCollector:
         Raises:
             CollectorError: the database cannot be read, or is not Pi-hole's.
         """
-        mark = _Mark.of(bookmark)
+        mark = begun = _Mark.of(bookmark)
         state = self._file_state()
         if state == mark.state and not final:
             return
@@ -74,7 +74,8 @@ class PiholeDbCollector:
             start, newest = _limits(reader, query.table, mark)
             sightings = _sightings(reader, mark.seen_s)
             for first, frame in _chunks(reader, query, start, newest):
-                batch = _batch(frame, mark, again=first <= mark.id, state=state)
+                known_us = begun.ts_us if first <= begun.id else None
+                batch = _batch(frame, mark, known_us, state=state)
                 batch = replace(batch, full=frame.height >= FULL_ROWS)
                 mark = _Mark.of(batch.bookmark)
                 yield batch
@@ -268,7 +269,8 @@ def _worded(frame: pl.DataFrame, column: str, word: Callable[[int], str | None])
     return numbers.replace_strict(words, default=None, return_dtype=pl.String)
 
 
-def _batch(frame: pl.DataFrame, mark: _Mark, *, again: bool, state: list[int]) -> Batch:
+def _batch(frame: pl.DataFrame, mark: _Mark, known_us: int | None, *, state: list[int]) -> Batch:
+    """Make a batch of a chunk; ``known_us``: it may hold rows again, up to this time."""
     stamp = pl.col("ts_us")
     good = frame.with_columns(
         pl.when(stamp.is_between(0, _MAX_US)).then(stamp.cast(pl.Datetime("us"))).alias("ts"),
@@ -280,7 +282,9 @@ def _batch(frame: pl.DataFrame, mark: _Mark, *, again: bool, state: list[int]) -
         bad = frame.join(good.select("foreign_id"), on="foreign_id", how="anti")
         rejects = (Reject(reason=reason, place=f"id {bad['foreign_id'].to_list()[0]}", count=lost),)
     last = good.tail(1)
-    new = good.filter(stamp > mark.ts_us).height if again else good.height
+    if known_us is not None and last.height and int(last["ts_us"][0]) < known_us:
+        last = last.clear()  # all of it was read before: the mark stays
+    new = good.height if known_us is None else good.filter(stamp > known_us).height
     after = _Mark(
         id=int(last["foreign_id"][0]) if last.height else mark.id,
         ts_us=int(last["ts_us"][0]) if last.height else mark.ts_us,
@@ -292,7 +296,7 @@ def _batch(frame: pl.DataFrame, mark: _Mark, *, again: bool, state: list[int]) -
         bookmark=after.as_json(),
         rejects=rejects,
         events=new,
-        replace={"dns_log": KEY} if again else {},
+        replace={} if known_us is None else {"dns_log": KEY},
     )
 
 
