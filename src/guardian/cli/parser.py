@@ -17,6 +17,7 @@ _BENCHES = {
     "latency": "from a line of Suricata's log to the page, under load",
     "query": "the page's queries over many rows",
     "detect": "all detectors over a day of rows",
+    "intel": "a day of rows against very large threat lists",
     "lists": "compile and look up blocked names",
     "triage": "alerts into incidents",
 }

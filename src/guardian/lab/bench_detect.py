@@ -5,10 +5,13 @@ from __future__ import annotations
 import resource
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from guardian import detect
 from guardian.store import Store
+
+if TYPE_CHECKING:
+    from guardian.store import Transaction
 
 DEFAULT_SIZE = 5_000_000
 """Flows, and as many DNS messages: the day that DESIGN's table names."""
@@ -48,11 +51,10 @@ def run(size: int = DEFAULT_SIZE) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="guardian-bench-") as folder:
         store = Store.open(Path(folder))
         with store.transaction() as tx:
-            tx.execute(_FLOWS, {"size": size})
-            tx.execute(_DNS, {"size": size})
+            fill(tx, size)
             tx.execute("UPDATE row_counter SET next_id = ?", [2 * size + 1])
         store.checkpoint()
-        before = _peak_mb()
+        before = peak_mb()
         report = detect.run(store, detect.Settings())
         again = detect.run(store, detect.Settings())
         with store.read() as reader:
@@ -66,7 +68,7 @@ def run(size: int = DEFAULT_SIZE) -> dict[str, Any]:
         "dns": size,
         "seconds": round(report.seconds, 1),
         "seconds_without_new_rows": round(again.seconds, 3),
-        "peak_mb": _peak_mb(),
+        "peak_mb": peak_mb(),
         "peak_mb_before": before,
         "findings": report.findings,
         "errors": list(report.errors),
@@ -74,5 +76,12 @@ def run(size: int = DEFAULT_SIZE) -> dict[str, Any]:
     }
 
 
-def _peak_mb() -> int:
+def fill(tx: Transaction, size: int) -> None:
+    """Add a day of ``size`` flows (ids from 1) and as many DNS messages."""
+    tx.execute(_FLOWS, {"size": size})
+    tx.execute(_DNS, {"size": size})
+
+
+def peak_mb() -> int:
+    """Return the most memory this process has held, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
