@@ -8,13 +8,15 @@ import httpx
 import msgspec
 
 from guardian.clients.http import HttpService, Limits
-from guardian.errors import ClientResponseError
+from guardian.errors import ClientError, ClientResponseError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 MAX_BYTES = 4_000_000
 """A longer answer is refused: 700 tokens are about 3 kB, 64 vectors of 4,096 about 3 MB."""
+
+_COUNTING = ("/v1/chat/completions/input_tokens", "/tokenize")
 
 CONNECT_S = 5.0
 """Longest wait for a connection: a machine at home that is on takes one at once."""
@@ -40,6 +42,12 @@ class Completion(msgspec.Struct):
     choices: list[_Choice]
     model: str = ""
     usage: _Usage = msgspec.field(default_factory=_Usage)
+
+
+class _Count(msgspec.Struct):
+    # llama.cpp calls it input_tokens, vLLM count.
+    input_tokens: int = 0
+    count: int = 0
 
 
 class _Model(msgspec.Struct):
@@ -118,6 +126,23 @@ class OpenAICompatibleClient:
             msg = f"{self.url}: an answer without a choice"
             raise ClientResponseError(msg, status=answer.status)
         return found
+
+    async def count(self, body: Mapping[str, Any]) -> int | None:
+        """Return how many tokens a ``question`` is; None when the server does not count.
+
+        llama.cpp counts at ``/v1/chat/completions/input_tokens`` (tools/server/README.md), vLLM
+        at ``/tokenize`` (docs.vllm.ai, "OpenAI-compatible server"); LM Studio at neither.
+        """
+        asked = {"model": body["model"], "messages": body["messages"]}
+        for path in _COUNTING:
+            try:
+                answer = await self._http.request("POST", path, json=asked, headers=self._headers)
+                found = answer.decode(_Count)
+            except ClientError:
+                continue
+            if found.input_tokens or found.count:
+                return found.input_tokens or found.count
+        return None
 
     async def embed(self, *, model: str, texts: Sequence[str]) -> list[list[float]]:
         """Return texts as vectors, in their order.

@@ -46,7 +46,8 @@ KEPT_DAYS = 60
 class Call:
     """One call to a model.
 
-    ``outcome`` is ok, rejected, truncated, timeout, error, absent, busy, refused or vectors.
+    ``outcome`` is ok, rejected, truncated, too_long, timeout, error, absent, busy, refused or
+    vectors.
     """
 
     endpoint: str

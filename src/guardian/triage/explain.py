@@ -11,7 +11,6 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from guardian.errors import TriageError
 from guardian.model import words
 from guardian.store import explanations, incidents, model_endpoints
 from guardian.store.ingest import utc_now
@@ -20,7 +19,7 @@ from guardian.triage import job as jobs
 from guardian.triage.budget import Budget
 from guardian.triage.check import Checked, check
 from guardian.triage.job import Case
-from guardian.triage.llm.base import Ask, ModelTruncatedError, within
+from guardian.triage.llm.base import Ask, ModelTooLongError, ModelTruncatedError
 from guardian.triage.pool import Pool
 from guardian.triage.stories import Told
 
@@ -35,6 +34,9 @@ if TYPE_CHECKING:
 
 RETRY_S = 120.0
 """How long a job waits after nobody could answer; longer after each further try."""
+
+_FOR_GOOD = (ModelTruncatedError, ModelTooLongError)
+"""It would fail the same way again: temperature 0, one seed, one window."""
 
 _NOBODY = frozenset({"absent", "busy", "refused"})
 """Outcomes in which no model was at work."""
@@ -116,12 +118,6 @@ class _Work:
         case = await asyncio.to_thread(self._case, job, now)
         if case is None or await asyncio.to_thread(self._told_before, case, now):
             return 0 if case is None else 1
-        try:
-            within(case.asked)
-        except TriageError as error:
-            # No endpoint is to blame for that, and none is asked.
-            await asyncio.to_thread(jobs.end, self.store, job, "failed", str(error), now)
-            return 0
         local = words.local(now, self.zone)
         outcomes: list[str] = []
         detail = "nobody could be asked"
@@ -138,8 +134,7 @@ class _Work:
                     jobs.write, self.store, case, checked.told, model, now, reply=tried.reply.text
                 )
                 return 1
-            if tried.reply is not None or isinstance(tried.error, ModelTruncatedError):
-                # It would write the same again: temperature 0 and one seed.
+            if tried.reply is not None or isinstance(tried.error, _FOR_GOOD):
                 await asyncio.to_thread(jobs.end, self.store, job, "failed", detail, now)
                 return 0
             outcomes.append(tried.outcome)

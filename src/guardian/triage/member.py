@@ -11,6 +11,7 @@ from guardian.triage.llm.base import (
     ModelBusyError,
     ModelRefusedError,
     ModelSlowError,
+    ModelTooLongError,
     ModelTruncatedError,
 )
 
@@ -108,9 +109,9 @@ class Member:
         self.failures, self.resting_until, self.last_error = 0, 0.0, ""
 
     def failed(self, error: TriageError, clock: float) -> None:
-        """It did not: after enough of that it rests. To be busy is no failure."""
+        """It did not: after enough of that it rests. To be busy, or asked too much, is none."""
         self.last_error = str(error)
-        if isinstance(error, ModelBusyError):
+        if isinstance(error, (ModelBusyError, ModelTooLongError)):
             return
         self.failures += 1
         if self.failures >= BREAKS_AFTER or isinstance(error, ModelRefusedError):
@@ -138,6 +139,7 @@ _OUTCOMES: tuple[tuple[type[TriageError], str], ...] = (
     (ModelBusyError, "busy"),
     (ModelSlowError, "timeout"),
     (ModelTruncatedError, "truncated"),
+    (ModelTooLongError, "too_long"),
     (ModelRefusedError, "refused"),
 )
 

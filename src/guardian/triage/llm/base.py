@@ -35,6 +35,10 @@ class ModelReplyError(TriageError):
     """The server answered, but not as its description says."""
 
 
+class ModelTooLongError(TriageError):
+    """The prompt would not fit into the context window; nothing was sent."""
+
+
 class ModelRefusedError(TriageError):
     """This model may not be asked: it runs somewhere else than at home."""
 
@@ -50,10 +54,6 @@ class Ask:
     max_tokens: int = 700
     keep_alive: str = "10m"
     seed: int = 1
-
-    def size(self) -> int:
-        """Return a careful guess of the prompt's length in tokens: three characters each."""
-        return sum(len(each["content"]) for each in self.messages) // 3 + 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,14 +155,3 @@ def same_length(rows: Sequence[Sequence[float]], texts: Sequence[str]) -> bool:
     """Say whether there is one vector for each text, all of one length and not empty."""
     sizes = {len(row) for row in rows}
     return len(rows) == len(texts) and len(sizes) <= 1 and 0 not in sizes
-
-
-def within(ask: Ask) -> None:
-    """Refuse a prompt that would not fit, for servers cut the oldest part away in silence.
-
-    Raises:
-        ModelReplyError: it would not fit into the context window with its answer.
-    """
-    if ask.size() + ask.max_tokens > ask.num_ctx:
-        msg = f"the prompt takes about {ask.size()} tokens, too many for {ask.num_ctx}"
-        raise ModelReplyError(msg)

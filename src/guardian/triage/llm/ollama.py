@@ -20,8 +20,8 @@ from guardian.triage.llm.base import (
     Vectors,
     mapped,
     same_length,
-    within,
 )
+from guardian.triage.llm.tokens import Lengths, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,6 +33,7 @@ class OllamaBackend:
     def __init__(self, url: str, model: str) -> None:
         self._client = OllamaClient(url)
         self._model = model
+        self._lengths: dict[str, Lengths] = {}
         # The server adds this tag to a name that has none.
         self._whole = model if ":" in model else f"{model}:latest"
 
@@ -42,11 +43,12 @@ class OllamaBackend:
 
     async def ask(self, ask: Ask) -> Reply:
         """Return the whole answer; see ``Backend``."""
-        within(ask)
         began = time.monotonic()
         options = {**_options(ask), "num_predict": ask.max_tokens}
         with _mapped():
             digest = await self._home_digest()
+            lengths = self._lengths.setdefault(digest, Lengths())
+            within(ask, lengths.guess(ask))
             chat = await self._client.chat(
                 model=self._model,
                 messages=ask.messages,
@@ -58,10 +60,7 @@ class OllamaBackend:
         if chat.done_reason != "stop":
             msg = f"{self._client.url}: the answer was cut ({chat.done_reason or 'no reason'})"
             raise ModelTruncatedError(msg)
-        if chat.tokens_in >= ask.num_ctx - ask.max_tokens:
-            # Ollama drops the oldest messages in silence when the prompt is too long.
-            msg = f"{self._client.url}: the prompt filled the context window"
-            raise ModelReplyError(msg)
+        lengths.check(ask, chat.tokens_in)
         return Reply(
             text=chat.text,
             model=self._model,

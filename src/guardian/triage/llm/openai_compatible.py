@@ -16,8 +16,8 @@ from guardian.triage.llm.base import (
     Vectors,
     mapped,
     same_length,
-    within,
 )
+from guardian.triage.llm.tokens import Lengths, within
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,13 +33,14 @@ class OpenAICompatibleBackend:
 
     def __init__(self, url: str, model: str) -> None:
         self._url, self._model = url, model
+        self._lengths = Lengths()
+        self._counts = True
 
     async def aclose(self) -> None:
         """Nothing stays open between calls."""
 
     async def ask(self, ask: Ask) -> Reply:
         """Return the whole answer; see ``Backend``."""
-        within(ask)
         began = time.monotonic()
         body = question(
             model=self._model,
@@ -50,11 +51,16 @@ class OpenAICompatibleBackend:
         )
         client = OpenAICompatibleClient(self._url, timeout_s=ask.deadline_s)
         try:
+            counted = await client.count(body) if self._counts else None
+            within(ask, self._lengths.guess(ask) if counted is None else counted)
             found = await client.chat(body)
         except ClientError as error:
             raise mapped(error) from error
         finally:
             await client.aclose()
+        # One that answers and does not count is not asked to count again.
+        self._counts = counted is not None
+        self._lengths.check(ask, found.usage.prompt_tokens, counted)
         return reply_of(found, ask, url=self._url, model=self._model, began=began)
 
     async def load(self, ask: Ask) -> None:
