@@ -26,6 +26,10 @@ def test_good_input_and_its_halves_pass(name: str) -> None:
     target = TARGETS[name]
     seeds = list(target.seeds())
     assert seeds
+    if TARGETS[name].slow:
+        for data in (*seeds, seeds[0][: len(seeds[0]) // 2]):
+            target.run(data)
+        return
     for seed in seeds:
         for data in (seed, seed[: len(seed) // 2], seed[len(seed) // 2 :], b"", b"\n", b"\x00"):
             target.run(data)

@@ -217,18 +217,23 @@ def _chunks(
 ) -> Iterator[tuple[int, pl.DataFrame]]:
     """Yield the chunks with their first id; the next is read while the last is committed."""
     names = Names(reader, linked=query.linked)
+
+    def read(at: int) -> tuple[pl.DataFrame, int]:
+        frame = _chunk(reader, query, names, at, _end(at, newest))
+        if frame.height or at + CHUNK_ROWS > newest:
+            return frame, at + CHUNK_ROWS
+        # A gap in the ids may be wider than any patience.
+        rows = reader.rows(f"SELECT min(id) AS id FROM {query.table} WHERE id > {at}")
+        return frame, newest + 1 if rows[0]["id"] is None else int(rows[0]["id"])
+
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pihole-db") as ahead:
-        waiting = None
-        for at in range(start, newest + 1, CHUNK_ROWS):
-            found = waiting or ahead.submit(_chunk, reader, query, names, at, _end(at, newest))
-            frame = found.result()
-            after = at + CHUNK_ROWS
-            waiting = (
-                ahead.submit(_chunk, reader, query, names, after, _end(after, newest))
-                if after <= newest
-                else None
-            )
-            yield at, frame
+        at = start
+        waiting = ahead.submit(read, at) if at <= newest else None
+        while waiting is not None:
+            first, (frame, at) = at, waiting.result()
+            waiting = ahead.submit(read, at) if at <= newest else None
+            if frame.height:
+                yield first, frame
 
 
 def _end(start: int, newest: int) -> int:

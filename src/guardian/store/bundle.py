@@ -300,7 +300,7 @@ def _checked(content: IO[bytes], size: int, found: dict[str, Entry]) -> Manifest
         raise InputError(msg)
     try:
         manifest = msgspec.json.decode(content.read(), type=Manifest)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         msg = f"the backup's list cannot be read: {error}"
         raise InputError(msg) from error
     if manifest.format != FORMAT:
