@@ -174,6 +174,29 @@ LOW_CONTRAST = """(() => {
 })()"""
 
 
+def test_an_answer_changes_the_sentence_and_the_count(
+    browser: Browser, house: Store, serve: Callable[..., Any]
+) -> None:
+    with serve(house) as running:
+        page = browser.page(DESK)
+        page.goto(f"{running.url}/")
+        before, sentence = (
+            page.locator("#waiting-side b").inner_text(),
+            page.locator("h1").inner_text(),
+        )
+        page.get_by_role("button", name="Block it for this laptop, 24 h").click()
+        page.locator("#p1").get_by_role("status").get_by_text("Asked", exact=True).wait_for()
+        left = int(before.split()[0]) - 1
+        assert page.locator("#waiting-side").inner_text().split()[:1] == (
+            [str(left)] if left else []
+        )
+        assert page.locator("h1").inner_text() != sentence
+        page.goto(f"{running.url}/p/1")
+        page.get_by_role("button", name="Undo").click()
+        page.get_by_role("status").get_by_text("Being undone").wait_for()
+    assert browser.errors == []
+
+
 def test_it_works_without_script(browser: Browser, house: Store, serve: Callable[..., Any]) -> None:
     with serve(house) as running:
         page = browser.page(PHONE, java_script_enabled=False)

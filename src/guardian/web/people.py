@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, HTTPException, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from guardian.store import Reader
     from guardian.web.site import Site
 
+_FIRST_PAGE = re.compile(r"https?://[^/?#]+/([?#].*)?")
 EVIDENCE_ROWS = 12
 """About so many rows stand on an incident's own page; all of them one step behind."""
 
@@ -165,7 +166,7 @@ def _after(site: Site, request: Request, card: cards.Card, *, choice: bool) -> R
     told = None
     with site.store.read() as reader:
         rows = pages.proposals(reader, waiting=True)
-        if urlsplit(request.headers.get("hx-current-url", "")).path == "/":
+        if _FIRST_PAGE.fullmatch(request.headers.get("hx-current-url", "")):
             window = pages.window(reader, now)
             told = story.tonight(reader, window=window, now=now, zone=site.zone)
     waiting = len({row["incident_id"] for row in rows})
