@@ -115,6 +115,42 @@ def noise(n: int) -> bytes:
     return random.Random(n).randbytes(600)
 
 
+def call(number: int, body: bytes) -> bytes:
+    """Return a request of DCE/RPC by its number."""
+    head = struct.pack("<BBBBIHHI", 5, 0, 0, 3, 16, 24 + len(body), 0, 7)
+    return head + struct.pack("<IHH", len(body), 0, number) + body
+
+
+def rpc(uuid: str, number: int, body: bytes = b"\x11" * 40) -> Callable[[Wire, float, str], object]:
+    """Bind an interface and make a call."""
+    item = struct.pack("<BBHHBB", 1, 0, 0, 0, 1, 0) + bytes.fromhex(uuid) + bytes(24)
+    bind = struct.pack("<BBBBIHHIHHI", 5, 0, 11, 3, 16, 24 + len(item), 0, 7, 5840, 5840, 0) + item
+    asked = [(">", call(number, body)), ("<", b"\x05\x00\x02\x03" + bytes(20))]
+    return tcp(49155, (">", bind), ("<", b"\x05\x00\x0c\x03" + bytes(40)), *asked)
+
+
+def heart(
+    asked: bytes, answered: bytes, *, sealed: bool = False
+) -> Callable[[Wire, float, str], object]:
+    """Shake hands, then ask for a heartbeat and answer it."""
+    client = tls_client_hello(random.Random(1), "www.site.example", (0x1301,), ())
+    body = b"\x03\x03" + bytes(32) + b"\x00\x00\x2f\x00"
+    server = (
+        b"\x16\x03\x03"
+        + struct.pack(">H", len(body) + 4)
+        + b"\x02"
+        + struct.pack(">I", len(body))[1:]
+        + body
+    )
+    beat = [
+        (side, b"\x18\x03\x03" + struct.pack(">H", len(data)) + data)
+        for side, data in ((">", asked), ("<", answered))
+        if data
+    ]
+    seals = [(side, b"\x14\x03\x03\x00\x01\x01") for side in (">", "<") if sealed]
+    return tcp(443, (">", client), ("<", server), *seals, *beat)
+
+
 PIPE = "\\PIPE\\".encode("utf-16-le")
 ETERNAL = smb1(b"\x33", bytes(30) + b"A" * 64)
 TRANS = smb1(b"\x25", bytes(20) + b"\x23\x00\x00\x00\x07\x00" + PIPE + b"\x00")
@@ -166,6 +202,42 @@ TABLE: dict[int, tuple[Callable[[Wire, float, str], object], Callable[[Wire, flo
         tcp(445, (">", smb1(b"\x32", bytes(40))), ("<", smb1(b"\x32", bytes(21) + b"\x41\x00" + bytes(9), status=b"\x02\x00\x00\xc0"))),
     ),
     9000235: (tcp(445, (">", TRANS)), tcp(445, (">", smb1(b"\x25", bytes(20) + b"\x26\x00\x00\x00\x07\x00" + PIPE)))),
+    9000240: (rpc("81bb7a364498f135ad3298f038001003", 12), rpc("81bb7a364498f135ad3298f038001003", 15)),
+    9000241: (rpc("4959d386c9834440b424db363231fd0c", 1), rpc("4959d386c9834440b424db363231fd0c", 7)),
+    9000242: (rpc("8206f71f510ae830076d740be8cee98b", 0), rpc("8206f71f510ae830076d740be8cee98b", 2)),
+    9000243: (rpc("99dc56958c82cf11a37e00aa003240c7", 24), rpc("99dc56958c82cf11a37e00aa003240c7", 20)),
+    9000244: (rpc("785634123412cdabef0001234567cffb", 4, bytes(30) + bytes(8)), rpc("785634123412cdabef0001234567cffb", 4, bytes(30) + b"\x91\x3e\x07\x55\x10\x99\xa1\x01")),
+    9000246: (rpc("88d481c650d8d0118c5200c04fd90f7e", 0), rpc("88d481c650d8d0118c5200c04fd90f7e", 9)),
+    9000247: (rpc("785634123412cdabef000123456789ab", 89), rpc("785634123412cdabef000123456789ab", 10)),
+    9000248: (rpc("963ff076fdcdfc44a22c64950a001209", 39), rpc("963ff076fdcdfc44a22c64950a001209", 20)),
+    9000249: (
+        tcp(445, (">", call(31, "\\x\\..\\..\\y".encode("utf-16-le")))),
+        tcp(445, (">", call(31, "\\x\\y".encode("utf-16-le")))),
+    ),
+    9000250: (
+        tcp(445, (">", bytes(4) + b"\xfcSMB" + struct.pack("<IHHI", 0xFFFFFFFF, 1, 0, 0) + b"x" * 20)),
+        tcp(445, (">", bytes(4) + b"\xfcSMB" + struct.pack("<IHHI", 4096, 1, 0, 0) + b"x" * 20)),
+    ),
+    9000251: (
+        tcp(445, (">", bytes(4) + b"\xfcSMB" + struct.pack("<IHHI", 50, 1, 0, 0xFFFFFFF0) + b"x" * 20)),
+        tcp(445, (">", bytes(4) + b"\xfcSMB" + struct.pack("<IHHI", 50, 1, 0, 16) + b"x" * 20)),
+    ),
+    9000252: (heart(b"\x01\x40\x00", b""), heart(b"\x01\x00\x10" + bytes(32), b"")),
+    9000253: (heart(noise(1)[:60], noise(2) * 5, sealed=True), heart(noise(1)[:60], noise(2)[:60], sealed=True)),
+    9000254: (udp(1434, b"\x04" + b"\x01" * 375), udp(1434, b"\x04MSSQLSERVER")),
+    9000255: (tcp(6667, (">", b"AB;sh -c id;\n")), tcp(6667, (">", b"ABC hello\r\n"))),
+    9000256: (
+        http("/v?u=%24%7b%22freemarker.template.utility.Execute%22%3fnew()(%22id%22)%7d"),
+        http("/v?u=%7b%7bname%7d%7d"),
+    ),
+    9000258: (
+        http("/a", agent="Mozilla/4.0 (Windows 7 6.1) Java/1.7.0_21", answer=PE, kind="application/octet-stream"),
+        http("/a", agent="Java/1.8.0_181", answer=PE, kind="application/octet-stream"),
+    ),
+    9000260: (
+        http("/?q=x8", answer=b"\x3d\x7c" + bytes(200), kind="application/x-msdownload"),
+        http("/w/a.psf", answer=b"\x3d\x7c" + bytes(200), kind="application/x-msdownload"),
+    ),
     9000301: (http("/a.bin", answer=PE, kind="application/octet-stream", **BARE_HOST), http("/a.bin", answer=PE[2:], **BARE_HOST)),
     9000302: (http("/a.arm", answer=ELF, kind="application/octet-stream", **BARE_HOST), http("/a.arm", answer=ELF)),
     9000303: (http("/a.png", answer=PE, kind="image/png"), http("/a.exe", answer=PE, kind="application/octet-stream")),
@@ -208,6 +280,8 @@ TABLE: dict[int, tuple[Callable[[Wire, float, str], object], Callable[[Wire, flo
         tcp(6667, (">", b"JOIN #x\r\n"), ("<", b":m!m@h PRIVMSG #x :.advscan 445 100 5\r\n")),
         tcp(6667, (">", b"JOIN #x\r\n"), ("<", b":m!m@h PRIVMSG #x :did you scan the page?\r\n")),
     ),
+    9000360: (tcp(8219, (">", b"140\r\nping|X|C4BA|PC-7|anna|Windows 10 Pro|64-bit|no\r\n")), tcp(8219, (">", b"note|Windows 10 is here|read\r\n"))),
+    9000361: (http("/add.php?who=CALDO-PC%7CJoseph"), http("/find?q=cheap-PC")),
     9000401: (tcp(3333, (">", STRATUM)), tcp(3333, (">", b'{"id":1,"method":"mining_news.list"}\n'))),
     9000402: (
         tcp(3333, (">", b"{}\n"), ("<", b'{"id":null,"method":"mining.notify","params":[]}\n')),
@@ -218,6 +292,8 @@ TABLE: dict[int, tuple[Callable[[Wire, float, str], object], Callable[[Wire, flo
         tcp(8332, (">", b'{"id":1,"method":"getblocktemplate","params":[]}\n')),
         tcp(8332, (">", b'{"id":1,"method":"getblockcount","params":[]}\n')),
     ),
+    9000405: (tcp(18080, (">", b"\x01\x21\x01\x01\x01\x01\x01\x01" + bytes(40))), tcp(18080, (">", b"\x01\x21\x01\x02" + bytes(40)))),
+    9000406: (udp(30303, noise(5)[:97] + b"\x01\xe4\x04\xcb" + bytes(33), times=4), udp(30303, noise(5)[:97] + b"\x02\xe4\x04\xcb" + bytes(33), times=4)),
     9000410: (hello("www.abcdefghij234567.com"), hello("www.shop-of-mine.example")),
     9000411: (ask("abcdefghij234567.onion"), ask("onions.example")),
     9000420: (http("/admin", headers="Authorization: Basic dXNlcjpwYXNzd29yZA==\r\n"), http("/admin", headers="Authorization: Digest x\r\n")),
@@ -243,7 +319,7 @@ TABLE: dict[int, tuple[Callable[[Wire, float, str], object], Callable[[Wire, flo
 }  # fmt: skip
 """Signature, its hit and its near miss."""
 
-SILENT = frozenset({9000300, 9000307})
+SILENT = frozenset({9000257, 9000259, 9000300, 9000307} | set(range(9000261, 9000270)))
 """They only set a flow bit that others ask for, whose hits and near misses are theirs too."""
 
 
