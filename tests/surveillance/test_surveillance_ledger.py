@@ -266,6 +266,11 @@ def test_seats_are_of_companies_in_the_catalogue() -> None:
     assert all(len(code) == 2 and code.isupper() for code in companies.seats().values())
     assert companies.country("LG") == "KR"
     assert companies.country("Nobody in particular") is None
+    assert set(companies.confirmed()) <= listed
+    assert len(set(companies.confirmed()) & known) > 200
+    assert "IEEE" in str(companies.seat_source("Ubiquiti"))
+    assert "general knowledge" in str(companies.seat_source("Eight Sleep"))
+    assert companies.seat_source("Nobody in particular") is None
 
 
 def test_chance_is_the_same_for_any_order() -> None:

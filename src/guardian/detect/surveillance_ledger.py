@@ -28,7 +28,8 @@ def ledger(
 ) -> list[dict[str, Any]]:
     """Return the ledger's rows (``store.privacy.ledger``) with ``country`` and ``away_share``.
 
-    ``country`` is the seat of the company where a bundled list knows it, else None.
+    ``country`` is the seat of the company where a bundled list knows it, else None;
+    ``country_source`` is the register that says so, or that it is general knowledge.
     ``away_share`` is None where nothing is known of who was home.
     """
     weeks = until - timedelta(weeks=privacy.WEEKS)
@@ -38,6 +39,7 @@ def ledger(
     )
     for row in rows:
         row["country"] = companies.country(row["company"])
+        row["country_source"] = companies.seat_source(row["company"])
     return rows
 
 

@@ -16,8 +16,15 @@ from guardian.errors import RuleError
 FILE = "blocklists/countries.toml"
 
 
+class _Register(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    title: str
+    companies: list[str]
+    licence: str = ""
+
+
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str
+    register: dict[str, _Register]
     seat: dict[str, list[str]]
     name: dict[str, str]
 
@@ -45,6 +52,23 @@ def _load() -> _File:
 def country(company: str | None) -> str | None:
     """Return where a company has its seat, or None where that is not known."""
     return seats().get(company) if company else None
+
+
+@functools.cache
+def confirmed() -> dict[str, tuple[str, ...]]:
+    """Return the published registers that say the same seat, by company."""
+    found: dict[str, tuple[str, ...]] = {}
+    for register in _load().register.values():
+        for company in register.companies:
+            found[company] = (*found.get(company, ()), register.title)
+    return found
+
+
+def seat_source(company: str | None) -> str | None:
+    """Return what a company's seat rests on, or None where no seat is known."""
+    if country(company) is None or company is None:
+        return None
+    return "; ".join(confirmed().get(company, (_load().source,)))
 
 
 def country_name(code: str | None) -> str | None:
