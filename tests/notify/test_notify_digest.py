@@ -31,6 +31,9 @@ def test_the_letter_says_what_needs_an_answer_first(memory_store: Store) -> None
     assert order == sorted(order)
     assert "blocked until 21:45, and that holds" in made.text
     assert "Samsung (TV viewing) 141×" in made.text
+    listened = made.text.split("Listened")[1].split("Not seen")[0]
+    assert listened.count("Samsung") == 1
+    assert len(listened.strip(":\n ").splitlines()) <= 2
 
 
 def test_an_empty_house_is_said_to_be_unseen_not_quiet(memory_store: Store) -> None:
@@ -103,4 +106,4 @@ def test_last_weeks_same_day_is_compared(memory_store: Store) -> None:
             "FROM range(442) t(i)",
             [NOW - timedelta(days=7, hours=2)],
         )
-    assert "(50 % fewer than last week)" in letter(memory_store).text
+    assert "In all 50 % less than a week ago." in letter(memory_store).text

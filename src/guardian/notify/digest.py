@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from guardian.model import words
 from guardian.notify import watched
 from guardian.notify.settings import Settings
-from guardian.store import pages, pages_blind, pages_listened
+from guardian.store import pages, pages_blind
 
 if TYPE_CHECKING:
     from datetime import datetime, tzinfo
@@ -55,9 +55,9 @@ class Letter:
     needs: tuple[Need, ...]
     happened: tuple[str, ...]
     new: tuple[str, ...]
-    listened: str
+    listened: tuple[str, ...]
     unseen: tuple[str, ...]
-    watched: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
     base_url: str
 
 
@@ -105,8 +105,8 @@ def _letter(
         needs=tuple(needs[: settings.lines]) + _more_needs(len(needs) - settings.lines, base),
         happened=_happened(reader, rows, settings.lines, zone, now),
         new=_new(reader, since=since, until=until, lines=settings.lines),
-        listened=_listened(reader, since=since, until=until, lines=settings.lines),
-        watched=watched.lines(reader, since=since, until=until, zone=zone, now=now),
+        listened=watched.lines(reader, since=since, until=until, zone=zone),
+        answers=watched.answers(reader, since=since, until=until, zone=zone, now=now),
         unseen=tuple(
             _limited(pages_blind.blind_spots(reader, since=since, until=until), settings.lines)
         ),
@@ -217,32 +217,6 @@ def _new(reader: Reader, *, since: datetime, until: datetime, lines: int) -> tup
     return tuple(_limited(told, lines))
 
 
-def _listened(reader: Reader, *, since: datetime, until: datetime, lines: int) -> str:
-    rows = pages_listened.listened(reader, since=since, until=until, limit=lines)
-    if not rows:
-        return ""
-    week = timedelta(days=7)
-    before = pages_listened.listened(reader, since=since - week, until=until - week, limit=200)
-    parts = [
-        f"{words.clean(row['company'], 40)} ({words.finding_class(row['class'])}) "
-        f"{words.number(row['contacts'])}×"
-        for row in rows
-    ]
-    return ", ".join(parts) + _trend(
-        sum(row["contacts"] for row in rows), sum(row["contacts"] for row in before)
-    )
-
-
-def _trend(today: int, then: int) -> str:
-    """Return how today compares with the same day last week, when there was one."""
-    if then < 50:  # a share of very few says nothing
-        return "."
-    change = round(100 * (today - then) / then)
-    if abs(change) < 5:
-        return " (about as many as last week)."
-    return f" ({abs(change)} % {'more' if change > 0 else 'fewer'} than last week)."
-
-
 def _limited(told: list[str], lines: int) -> list[str]:
     if len(told) <= lines:
         return told
@@ -266,11 +240,11 @@ def as_text(letter: Letter) -> str:
 
 
 def _parts(letter: Letter) -> list[tuple[str, tuple[str, ...]]]:
-    listened = (*letter.watched, letter.listened) if letter.listened else letter.watched
     parts = [
         ("Happened", letter.happened),
         ("New", letter.new),
-        ("Listened today", listened),
+        ("Listened", letter.listened),
+        ("Switched off or blocked", letter.answers),
         ("Not seen", letter.unseen),
     ]
     return [(name, sentences) for name, sentences in parts if sentences]

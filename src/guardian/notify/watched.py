@@ -1,14 +1,21 @@
-"""The letter's lines about who listens: the busiest report, and what was switched off."""
+"""The letter's lines about who listens: the busiest reports, and what became of an answer.
+
+Two sentences name the two busiest reports of the house; what else there was is told at
+the end of the second one, so that no count stands twice.
+"""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from guardian.detect import surveillance_ledger
 from guardian.model import words
 from guardian.respond import watch
 from guardian.store import privacy
+from guardian.store.pages_listened import listened
 
 if TYPE_CHECKING:
     from datetime import datetime, tzinfo
@@ -17,7 +24,7 @@ if TYPE_CHECKING:
 
 _TOLD = {
     "acr": "{device} reported to {company}'s content recognition",
-    "voice_assistant": "{device} spoke with {company}'s voice service",
+    "voice_assistant": "{device} was in touch with {company}'s voice service",
     "camera_cloud": "{device} was in touch with {company}'s camera cloud",
     "llm_api": "{device} was in touch with a language model of {company}",
     "ai_media_api": "{device} was in touch with {company}'s service for sound or pictures",
@@ -25,8 +32,16 @@ _TOLD = {
     "data_broker": "{device} was in touch with the data broker {company}",
 }
 """What is said of a class; others (advertising, diagnostics) are only counted elsewhere."""
-_WORTH = tuple(_TOLD)
+_RANK = {name: rank for rank, name in enumerate(_TOLD)}
 LINES = 2
+NAMED = 3
+"""So many further companies are named; the others are counted."""
+DAY = timedelta(hours=26)
+"""A letter of the night covers a day, the longest of a year being 25 hours."""
+WEEK = timedelta(days=7)
+WORTH_COMPARING = 50
+"""Contacts a week ago; a share of fewer says nothing."""
+STEADY_PERCENT = 5
 _ANSWER = {
     "stopped": "it stopped",
     "reduced": "it became less, but did not stop",
@@ -36,26 +51,70 @@ _ANSWER = {
 
 
 def lines(
-    reader: Reader, *, since: datetime, until: datetime, zone: tzinfo | None, now: datetime
+    reader: Reader, *, since: datetime, until: datetime, zone: tzinfo | None
 ) -> tuple[str, ...]:
-    """Return two sentences on the busiest reports, then one for each answer that changed."""
+    """Return at most two sentences: who was told most, and how much else there was."""
     ahead = words.local(until, zone).utcoffset()
     offset_s = 0 if ahead is None else int(ahead.total_seconds())
-    rows = [
-        row
-        for row in surveillance_ledger.ledger(
-            reader, since=since, until=until, offset_s=offset_s, limit=200
-        )
-        if row["class"] in _TOLD
-    ]
-    rows.sort(key=lambda row: (_WORTH.index(row["class"]), -row["contacts"]))
-    told = [_sentence(row) for row in rows[:LINES]]
+    rows = surveillance_ledger.ledger(
+        reader, since=since, until=until, offset_s=offset_s, limit=200
+    )
+    rows.sort(key=lambda row: (_RANK.get(row["class"], len(_RANK)), -row["contacts"]))
+    told = [row for row in rows if row["class"] in _TOLD][:LINES]
+    period = (
+        "today" if until - since <= DAY else f"in {round((until - since) / timedelta(days=1))} days"
+    )
+    sentences = [_sentence(row, period) for row in told]
+    heard = listened(reader, since=since, until=until, limit=500)
+    # Without device addresses (no detection ran yet) the ledger is empty; companies are known.
+    lead = "Also contacted" if told else "Contacted"
+    rest = _rest([row for row in rows if row not in told] if rows else heard, lead)
+    if rest or sentences:
+        trend = _trend(reader, heard, since=since, until=until)
+        more = " ".join(part for part in (rest, trend) if part)
+        sentences[-1:] = [" ".join([*sentences[-1:], more]).strip()]
+    return tuple(sentences)
+
+
+def answers(
+    reader: Reader, *, since: datetime, until: datetime, zone: tzinfo | None, now: datetime
+) -> tuple[str, ...]:
+    """Return one sentence for each answer that changed, then for what got around a block."""
     changed = privacy.changed_answers(reader, since=since, until=until)
     return (
-        *told,
         *(_changed(row, zone, now) for row in changed[:LINES]),
         *_fallbacks(reader, since=since, until=until),
     )
+
+
+def _rest(rows: list[privacy.Row], lead: str) -> str:
+    """Return how much else was told, the busiest companies by name and what for."""
+    count: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        count[row["company"], row["class"]] += row["contacts"]
+    first = sorted(count, key=lambda each: (-count[each], each))
+    told = [
+        f"{words.clean(company, 40)} ({words.finding_class(kind)}) "
+        f"{words.number(count[company, kind])}×"
+        for company, kind in first[:NAMED]
+    ]
+    more = sum(count[each] for each in first[NAMED:])
+    if more:
+        told.append(f"others {words.number(more)}×")
+    return f"{lead}: {', '.join(told)}." if told else ""
+
+
+def _trend(reader: Reader, heard: list[privacy.Row], *, since: datetime, until: datetime) -> str:
+    """Return how all contacts compare with the same hours a week ago, when there were some."""
+    today = sum(row["contacts"] for row in heard)
+    past = listened(reader, since=since - WEEK, until=until - WEEK, limit=500)
+    then = sum(row["contacts"] for row in past)
+    if then < WORTH_COMPARING:
+        return ""
+    change = round(100 * (today - then) / then)
+    if abs(change) < STEADY_PERCENT:
+        return "In all about as much as a week ago."
+    return f"In all {abs(change)} % {'more' if change > 0 else 'less'} than a week ago."
 
 
 def _fallbacks(reader: Reader, *, since: datetime, until: datetime) -> list[str]:
@@ -75,7 +134,7 @@ def _fallbacks(reader: Reader, *, since: datetime, until: datetime) -> list[str]
     return found[:LINES]
 
 
-def _sentence(row: privacy.Row) -> str:
+def _sentence(row: privacy.Row, period: str) -> str:
     what = _TOLD[row["class"]].format(
         device=words.clean(row["device"], 40), company=words.clean(row["company"], 40)
     )
@@ -87,7 +146,7 @@ def _sentence(row: privacy.Row) -> str:
     if row["away_share"] and row["away_share"] >= 0.01:
         when.append(f"{100 * row['away_share']:.0f} % while nobody was home")
     more = f" ({', '.join(when)})" if when else ""
-    return f"{what} {times} today, {words.size(row['bytes_up'])} sent{more}."
+    return f"{what} {times} {period}, {words.size(row['bytes_up'])} sent{more}."
 
 
 def _changed(row: privacy.Row, zone: tzinfo | None, now: datetime) -> str:
