@@ -282,6 +282,10 @@ TABLE: dict[int, tuple[Callable[[Wire, float, str], object], Callable[[Wire, flo
     ),
     9000360: (tcp(8219, (">", b"140\r\nping|X|C4BA|PC-7|anna|Windows 10 Pro|64-bit|no\r\n")), tcp(8219, (">", b"note|Windows 10 is here|read\r\n"))),
     9000361: (http("/add.php?who=CALDO-PC%7CJoseph"), http("/find?q=cheap-PC")),
+    9000364: (
+        http("/get.php?id=7", answer=PE, kind="application/octet-stream"),
+        http("/get.php?id=7", answer=PE, kind="application/octet-stream", headers="Referer: http://www.site.example/\r\n"),
+    ),
     9000401: (tcp(3333, (">", STRATUM)), tcp(3333, (">", b'{"id":1,"method":"mining_news.list"}\n'))),
     9000402: (
         tcp(3333, (">", b"{}\n"), ("<", b'{"id":null,"method":"mining.notify","params":[]}\n')),
@@ -296,6 +300,9 @@ TABLE: dict[int, tuple[Callable[[Wire, float, str], object], Callable[[Wire, flo
     9000406: (udp(30303, noise(5)[:97] + b"\x01\xe4\x04\xcb" + bytes(33), times=4), udp(30303, noise(5)[:97] + b"\x02\xe4\x04\xcb" + bytes(33), times=4)),
     9000410: (hello("www.abcdefghij234567.com"), hello("www.shop-of-mine.example")),
     9000411: (ask("abcdefghij234567.onion"), ask("onions.example")),
+    9000412: (udp(13680, b"\x38" + noise(3)[:8] + bytes(5)), udp(13680, b"\x28" + noise(3)[:8] + bytes(5))),
+    9000413: (tcp(443, (">", b"\x00\x0e\x38" + noise(3)[:8] + bytes(5))), tcp(443, (">", b"\x00\x0e\x28" + noise(3)[:8] + bytes(5)))),
+    9000414: (udp(51000, b"\x01\x00\x00\x00" + noise(4)[:144]), udp(51000, b"\x04\x00\x00\x00" + noise(4)[:144])),
     9000420: (http("/admin", headers="Authorization: Basic dXNlcjpwYXNzd29yZA==\r\n"), http("/admin", headers="Authorization: Digest x\r\n")),
     9000421: (
         tcp(110, ("<", b"+OK ready\r\n"), (">", b"USER anna\r\n"), ("<", b"+OK\r\n"), (">", b"PASS secret1\r\n")),
@@ -319,7 +326,9 @@ TABLE: dict[int, tuple[Callable[[Wire, float, str], object], Callable[[Wire, flo
 }  # fmt: skip
 """Signature, its hit and its near miss."""
 
-SILENT = frozenset({9000257, 9000259, 9000300, 9000307} | set(range(9000261, 9000270)))
+SILENT = frozenset(
+    {9000257, 9000259, 9000300, 9000307, 9000362, 9000363} | set(range(9000261, 9000270))
+)
 """They only set a flow bit that others ask for, whose hits and near misses are theirs too."""
 
 
