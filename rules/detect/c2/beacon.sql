@@ -28,6 +28,7 @@
 --   fast_s: {default: 300, unit: s, reason: "operators want to be answered soon; makers save their servers' time"}
 --   many_calls: {default: 100, unit: calls, reason: "so many equal calls are no coincidence, however slow"}
 --   usual_ports: {default: [80, 443, 5222, 5223, 5228, 8080, 8443, 8883, 1883], unit: ports, reason: "where gadgets call their makers; elsewhere a regular call is odder"}
+--   max_alike: {default: 5, unit: destinations, reason: "implants have a few controllers; the same rhythm at one port of many nameless addresses is a sweep or a peer, not a call home"}
 --   max_devices: {default: 3, unit: devices, reason: "what so many devices of one home call is a service"}
 --   explained_ports: {default: [53, 67, 68, 123, 137, 138, 546, 547, 853, 1900, 3702, 5351, 5353, 5355], unit: ports, reason: "protocols that are periodic by design: names, time, leases, discovery"}
 --   mail_ports: {default: [110, 143, 993, 995], unit: ports, reason: "a mail program asks a named server for news by the clock"}
@@ -144,6 +145,7 @@ called AS (
 whole AS (
     SELECT p.*, r.* EXCLUDE (pair), d.ids, d.filled, h.calls_by_hour,
            coalesce(c.ips, []) AS ips,
+           count(*) FILTER (NOT p.named) OVER (PARTITION BY p.actor, p.proto, p.dest_port) AS alike,
            (SELECT min(k.device) FROM periodic_fingerprint k
             WHERE (p.dest = k.name OR ends_with(p.dest, '.' || k.name)) AND (k.device_id IS NULL OR k.device_id = p.actor)
               AND abs(r.interval_s - k.period_s) <= greatest($rhythm_s, $rhythm_share * k.period_s)) AS rhythm_of,
@@ -155,7 +157,7 @@ whole AS (
 SELECT 'beacon>' || dest || ':' || dest_port AS key, src_ips[-1] AS src_ip,
        list_distinct([dest] || ips) AS peers, first_seen, last_seen, n AS count,
        CASE WHEN rhythm_of IS NOT NULL OR exists (SELECT 1 FROM name_hit h WHERE h.name = dest) THEN 'informational'
-            WHEN devices >= $max_devices THEN 'low'
+            WHEN devices >= $max_devices OR (NOT named AND alike >= $max_alike) THEN 'low'
             -- Nobody there, but it has a name: a cloud service that is down.
             WHEN failed = n AND named THEN 'low'
             -- A page that keeps itself fresh.

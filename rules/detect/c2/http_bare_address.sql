@@ -34,15 +34,19 @@ judged AS (
         -- A program of its own, from no page, hands over much.
         http_refer IS NULL AND NOT http_user_agent LIKE 'Mozilla/%' AND exists (
             SELECT 1 FROM sent s WHERE s.source_id = request.source_id AND s.flow_id = request.flow_id) AS bulk,
-        regexp_matches(lower(split_part(url, '?', 1)), '(gate|panel|fre|index|post|data|submit|task|config)\.php$') AS gate
+        regexp_matches(lower(split_part(url, '?', 1)), '(gate|panel|fre|index|post|data|submit|task|config)\.php$') AS gate,
+        -- A script that takes a form from a program without a name; a browser's post to the front page; no TLS at the port of TLS.
+        regexp_matches(lower(split_part(url, '?', 1)), '\.(php|aspx?|jsp|cgi)$') AS script,
+        url = '/' AS front, coalesce(http_port, dest_port) = 443 AS unsealed
     FROM request
 )
 SELECT 'http_bare_address>' || dest_ip || ':' || dest_port AS key, src_ip, [dest_ip] AS peers,
        min(ts) AS first_seen, max(ts) AS last_seen, count(*) AS count,
        'Posts to the bare address ' || dest_ip || ':' || dest_port AS title,
-       CASE WHEN max(noise::INT + odd_port::INT + (posed OR nameless)::INT + gate::INT + 2 * coalesce(bulk, false)::INT) >= 2 THEN 'medium' ELSE 'low' END AS level,
+       CASE WHEN max(noise::INT + odd_port::INT + (posed OR nameless)::INT + gate::INT + (script AND nameless)::INT
+                    + (front AND posed)::INT + unsealed::INT + 2 * coalesce(bulk, false)::INT) >= 2 THEN 'medium' ELSE 'low' END AS level,
        {dest_port: dest_port, url: min(url)[:120], user_agent: any_value(http_user_agent)[:120],
         noise_path: bool_or(noise), unusual_port: bool_or(odd_port), posed_as_browser: bool_or(posed), much_sent: coalesce(bool_or(bulk), false)} AS facts,
        list_transform(min(id, 60), lambda i: 'http:' || i) AS evidence
-FROM judged WHERE noise OR odd_port OR posed OR nameless OR gate OR bulk
+FROM judged WHERE noise OR odd_port OR posed OR nameless OR gate OR unsealed OR bulk
 GROUP BY src_ip, dest_ip, dest_port

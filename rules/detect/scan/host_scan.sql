@@ -15,6 +15,7 @@
 --   many_hosts: {default: 64, unit: hosts, reason: "a quarter of a usual network; from here on it is no accident"}
 --   min_hosts: {default: 8, unit: hosts, reason: "distinct unanswering hosts on a service port; a client with that many dead servers of one kind is rare"}
 --   min_hosts_other: {default: 25, unit: hosts, reason: "on other ports and on the web's, where dead peers are common"}
+--   min_per_net: {default: 8, unit: hosts, reason: "mean of hosts in one network of 256, for UDP at other ports: peers and players are strewn, a sweep goes through networks"}
 --   min_failed_share: {default: 0.6, unit: share, reason: "a scanner does not know who is there; a client mostly does"}
 --   max_named_share: {default: 0.3, unit: share, reason: "a client was given the addresses by DNS, a scanner makes them up"}
 --   span_s: {default: 10800, unit: s, reason: "slow scans try a host every few minutes"}
@@ -24,7 +25,9 @@ WITH suspect AS (
     SELECT src_ip, proto, dest_port FROM flow
     WHERE ts BETWEEN $since AND $until AND proto IN ('TCP', 'UDP')
       AND (coalesce(tcp_flags_tc, 0) & 18 <> 18 OR coalesce(pkts_toclient, 0) = 0)
-    GROUP BY ALL HAVING approx_count_distinct(dest_ip) * 2 >= least($min_hosts, $min_hosts_other)
+    GROUP BY ALL
+    HAVING approx_count_distinct(dest_ip) * 2 >= CASE WHEN proto = 'TCP' OR list_contains($service_ports, dest_port)
+                                                      THEN least($min_hosts, $min_hosts_other) ELSE $many_hosts END
 ),
 tried AS (
     SELECT src_ip, dest_ip, proto, dest_port,
@@ -37,7 +40,7 @@ tried AS (
       AND (list_contains($service_ports, dest_port) OR NOT contains(dest_ip, ':'))
       AND ((proto = 'TCP' AND opened)
            OR (proto = 'UDP' AND src_port >= $ephemeral_from AND app_proto IS DISTINCT FROM 'dns'
-               AND list_contains($service_ports, dest_port)))
+               AND (list_contains($service_ports, dest_port) OR direction = 'outbound')))
     GROUP BY ALL
 ),
 spans AS (
@@ -47,8 +50,10 @@ spans AS (
            min(first_seen) AS first_seen, max(last_seen) AS last_seen,
            min(dest_ip, 50) AS peers, list_transform(min(id, 50), lambda i: 'flow:' || i) AS evidence
     FROM tried GROUP BY ALL
-    HAVING count(*) FILTER (failed) >= CASE WHEN list_contains($service_ports, dest_port)
-                                            THEN $min_hosts ELSE $min_hosts_other END
+    HAVING count(*) FILTER (failed) >= CASE WHEN list_contains($service_ports, dest_port) THEN $min_hosts
+                                            WHEN proto = 'UDP' THEN $many_hosts ELSE $min_hosts_other END
+       AND (proto = 'TCP' OR list_contains($service_ports, dest_port)
+            OR count(*) FILTER (failed) >= $min_per_net * count(DISTINCT regexp_extract(dest_ip, '^(.*)\.[0-9]+$', 1)) FILTER (failed))
        AND count(*) FILTER (failed) >= $min_failed_share * count(*)
 )
 SELECT 'host_scan/' || proto || '/' || dest_port AS key, src_ip, arg_max(peers, hosts) AS peers,
