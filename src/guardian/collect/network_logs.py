@@ -25,7 +25,7 @@ LINE_FORMATS = ("filterlog", "netfilter", "unifi-cef", "dnsmasq", "unbound")
 
 MAX_LINE_CHARS = 8192
 
-_PRI = re.compile(r"<\d{1,3}>")
+_PRI = re.compile(r"<\d{1,3}>(?:1 (?=\d{4}-))?")
 _RFC_5424 = re.compile(
     r"<\d{1,3}>1 (?P<time>\S+) (?P<host>\S+) (?P<program>\S+) (?P<pid>\S+) \S+ "
     r"(?:-|(?:\[(?:[^\]\\\"]|\\.|\"(?:[^\"\\]|\\.)*\")*\])+) ?"

@@ -54,6 +54,7 @@ _TYPES: dict[str, pl.DataType | type[pl.DataType]] = {
     "pkts_toclient": pl.Int64, "tcp_flags_ts": pl.UInt8, "tcp_flags_tc": pl.UInt8,
     "icmp_type": pl.UInt8, "icmp_code": pl.UInt8, "lease_time": pl.Int64, "dhcp_id": pl.Int64,
     "flow_id": pl.Int64, "ttl": pl.Int64, "tx_id": pl.Int64, "status_code": pl.Int32,
+    "signature_id": pl.Int64, "gid": pl.Int64, "severity": pl.Int32,
 }  # fmt: skip
 
 
