@@ -101,9 +101,7 @@ def test_a_detector_that_needs_more_memory_gets_it_once(store: Store) -> None:
     fill(store, _scan(12))
     assert not engine.run(store, detect.Settings(memory_mb=300), more=(Hungry(),)).errors
     assert seen[1] == "300.0 MiB"
-    errors = engine.run(
-        store, detect.Settings(memory_mb=300), more=(Hungry(),), full=True
-    ).errors
+    errors = engine.run(store, detect.Settings(memory_mb=300), more=(Hungry(),), full=True).errors
     assert len(seen) == 4, "tried once more, no oftener"
     assert errors[0].startswith("test.hungry: Out of Memory")
 

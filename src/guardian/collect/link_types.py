@@ -10,9 +10,6 @@ import contextlib
 import struct
 from typing import TYPE_CHECKING, Any
 
-from scapy.error import Scapy_Exception
-from scapy.utils import RawPcapReader
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -67,6 +64,9 @@ def rewrite(capture: Path, target: Path) -> int:
 
     A capture that is cut off or damaged is rewritten as far as it can be read.
     """
+    # Few captures need this, and scapy takes 18 MB of a process that runs for months.
+    from scapy.error import Scapy_Exception  # noqa: PLC0415
+
     count = 0
     with target.open("wb") as file:
         file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, _LONGEST_FRAME, ETHERNET))
@@ -79,6 +79,8 @@ def rewrite(capture: Path, target: Path) -> int:
 
 
 def _frames(capture: Path) -> Iterator[tuple[tuple[int, int], bytes]]:
+    from scapy.utils import RawPcapReader  # noqa: PLC0415 - as above
+
     with RawPcapReader(str(capture)) as reader:
         default = getattr(reader, "linktype", None)
         for data, about in reader:

@@ -29,7 +29,7 @@ from guardian.store import findings as table
 from guardian.store.ingest import utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from guardian.detect.base import Detector
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from guardian.store import Reader, Store
 
 _ANNOTATE = "annotate"
+_OUT_OF_MEMORY = "Out of Memory"
+"""How DuckDB begins to say that its limit was not enough, even with the disk's help."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +74,40 @@ def run(
     in proportion; ``more`` detectors run besides those that ship. A detector that fails is
     reported and tried again next time; it does not stop the others.
     """
-    with _bounded(store, settings):
-        return _run(store, settings, now=now or utc_now(), full=full, paced=paced, more=more)
+    with contextlib.ExitStack() as memory:
+        bounds = _Memory(store, settings, memory)
+        return _run(
+            store, settings, bounds, now=now or utc_now(), full=full, paced=paced, more=more
+        )
+
+
+class _Memory:
+    """What the database may take in this run: its everyday limit until more is needed."""
+
+    def __init__(self, store: Store, settings: Settings, run: contextlib.ExitStack) -> None:
+        self._store = store
+        self._settings = settings
+        self._run = run
+        self._taken = False
+
+    def rows(self, number: int) -> None:
+        """Take more for the rest of the run when so many rows are to be looked at."""
+        if number > self._settings.many_rows:
+            self.take()
+
+    def take(self) -> bool:
+        """Take more for the rest of the run; False when that is so already."""
+        if self._taken:
+            return False
+        self._taken = True
+        self._run.enter_context(self._store.more_memory(self._settings.memory_mb << 20))
+        return True
 
 
 def _run(
     store: Store,
     settings: Settings,
+    memory: _Memory,
     *,
     now: datetime,
     full: bool,
@@ -89,7 +118,7 @@ def _run(
     with store.read() as reader:
         upto = int(reader.value("SELECT next_id FROM row_counter")) - 1
         marks = {} if full else table.marks(reader)
-    errors = _prepare(store, settings, now=now, upto=upto, full=full)
+    errors = _prepare(store, settings, memory, now=now, upto=upto, full=full)
     every, broken = detectors(settings)
     errors.extend(map(str, broken))
     found = 0
@@ -98,8 +127,13 @@ def _run(
         if paced and mark and (now - mark.ran_at).total_seconds() < settings.pace * mark.seconds:
             continue
         after = mark.last_id if mark else 0
+        memory.rows(upto - after)
+
+        def look(detector: Detector = detector, after: int = after) -> int:
+            return _run_one(store, detector, settings, now=now, after=after, upto=upto)
+
         try:
-            found += _run_one(store, detector, settings, now=now, after=after, upto=upto)
+            found += _with_enough(memory, look)
         except (StoreError, RuleError) as error:
             errors.append(f"{detector.name}: {error}")
             with store.transaction() as tx:
@@ -107,43 +141,24 @@ def _run(
     return DetectReport(findings=found, seconds=time.monotonic() - started, errors=tuple(errors))
 
 
-@contextlib.contextmanager
-def _bounded(store: Store, settings: Settings) -> Iterator[None]:
-    """Let the database take only so much memory; a store in memory has nowhere else to go."""
-    if store.path is None:
-        yield
-        return
-    with store.read() as reader:
-        before = str(reader.value("SELECT current_setting('memory_limit')"))
-        # A smaller machine's limit stays, and the old one where more is in use than can be let
-        # go of at once.
-        if _mib(before) > settings.memory_mb:
-            with contextlib.suppress(StoreError):
-                reader.execute(f"SET memory_limit = '{int(settings.memory_mb)}MiB'")
+def _with_enough(memory: _Memory, work: Callable[[], int]) -> int:
+    """Do some work, and once more with more memory when the everyday limit was not enough."""
     try:
-        yield
-    finally:
-        with store.read() as reader, contextlib.suppress(StoreError):
-            reader.execute(f"SET memory_limit = '{before}'")
-
-
-def _mib(text: str) -> float:
-    """Return what DuckDB calls ``5.8 GiB`` in MiB; 0 for what is said otherwise."""
-    number, _, unit = text.partition(" ")
-    scale = {"KiB": 1 / 1024, "MiB": 1.0, "GiB": 1024.0, "TiB": 1024.0**2}.get(unit, 0.0)
-    try:
-        return float(number) * scale
-    except ValueError:
-        return 0.0
+        return work()
+    except StoreError as error:
+        if _OUT_OF_MEMORY not in str(error) or not memory.take():
+            raise
+    return work()
 
 
 def _prepare(
-    store: Store, settings: Settings, *, now: datetime, upto: int, full: bool
+    store: Store, settings: Settings, memory: _Memory, *, now: datetime, upto: int, full: bool
 ) -> list[str]:
     """Annotate new addresses and names, then update the devices and the catalogue's hits."""
     with store.read() as reader:
         mark = None if full else table.marks(reader).get(_ANNOTATE)
     after = mark.last_id if mark else 0
+    memory.rows(upto - after)
     if upto > after:
         started = time.monotonic()
         with store.transaction() as tx:

@@ -44,8 +44,12 @@ class Settings:
     """Evidence rows named in one finding; the count goes on."""
 
     memory_mb: int = 768
-    """MiB that the database may take for itself while detectors run; what does not fit goes to
-    the disk. A day of five million connections then stays below 1.5 GB in all."""
+    """MiB that the database may take for itself while detectors look at ``many_rows``; what does
+    not fit goes to the disk. A day of five million connections then stays below 1.5 GB in all."""
+
+    many_rows: int = 1_000_000
+    """Rows that are new to a detector from which on it may take ``memory_mb``; fewer, as each
+    round of a running daemon has, are looked at within the store's everyday limit."""
 
     pace: float = 20.0
     """With pacing, a detector rests this many times as long as its last run took, so that all of

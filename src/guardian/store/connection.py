@@ -33,6 +33,7 @@ from guardian.errors import (
 from guardian.store import engine
 from guardian.store.archive import refresh_views
 from guardian.store.failures import mapped_errors
+from guardian.store.memory import Allowance
 from guardian.store.migrations import check_version, migrate
 from guardian.store.reader import Reader, Transaction
 from guardian.store.settle import settle
@@ -71,6 +72,7 @@ class Store:
         self._broken = False
         self._retry_at = 0.0
         self._inode = _inode(path)
+        self._allowance = Allowance(self._cursor)
         self.read_only = read_only
         self.path = path
         self.reserve_bytes = RESERVE_BYTES
@@ -137,6 +139,9 @@ class Store:
         store = cls(connection, path, read_only=True)
         store.trouble = trouble
         return store
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        return self._connection.cursor()
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Reader]:
@@ -304,9 +309,20 @@ class Store:
             with self._alone(SWAP_PAUSE_S) as alone:
                 if not alone or self._broken:
                     return False
-                with self._connection.cursor() as cursor:
-                    engine.squeeze(cursor)
+                self._allowance.squeeze()
         return True
+
+    @contextlib.contextmanager
+    def more_memory(self, wanted_bytes: int) -> Iterator[None]:
+        """Let DuckDB take up to so much memory while the block runs, as far as there is some.
+
+        A store that lives in memory has no limit: it has nowhere else to go.
+        """
+        if self.path is None:
+            yield
+            return
+        with self._allowance.more(wanted_bytes):
+            yield
 
     def replaced(self) -> bool:
         """Return whether another file stands where this store's file was, or none at all."""

@@ -46,12 +46,19 @@ SETTINGS: dict[str, Setting] = {
     "autoload_known_extensions": True,
     # Nothing leaves the house, not even by way of a query.
     "allow_community_extensions": False,
+    # Of a new file. Each column that new rows go to holds two blocks in memory until the log is
+    # folded in: with DuckDB's own size, 256 KiB, that was 135 MB (docs/performance.md).
+    "default_block_size": "65536",
 }
 
+EVERYDAY_BYTES = 256 << 20
+"""DuckDB's own memory from day to day, in bytes. It fills with what was read, whether that is
+needed again or not, so the daemon's memory settles where this says. What a query needs
+beyond goes to the disk for a while. Python and its libraries take 210 MB besides."""
 MEMORY_SHARE = 1 / 16
 MEMORY_LEAST, MEMORY_MOST = 384 << 20, 1 << 30
-"""DuckDB's own memory: a sixteenth of the machine's, within these bounds, in bytes. What a
-query needs beyond goes to the disk for a while. Python and its libraries take 230 MB besides."""
+"""What it may have at most, while something asks for more: a sixteenth of the machine's, within
+these bounds, in bytes."""
 KEPT_BYTES = 128 << 20
 """What DuckDB keeps of its memory when it is told to give the rest back, in bytes."""
 SPILL_BYTES = 8 << 30
@@ -60,7 +67,7 @@ SPILL_BYTES = 8 << 30
 
 def settings(path: Path | None) -> dict[str, Setting]:
     """Return DuckDB's settings for a store at ``path`` (None: in memory)."""
-    found = {**SETTINGS, "memory_limit": f"{memory_bytes() >> 20}MiB"}
+    found = {**SETTINGS, "memory_limit": f"{EVERYDAY_BYTES >> 20}MiB"}
     if path is not None:
         free = shutil.disk_usage(path.parent).free
         spill = min(SPILL_BYTES, max(free // 10, 64 << 20))
@@ -68,10 +75,19 @@ def settings(path: Path | None) -> dict[str, Setting]:
     return found
 
 
-def memory_bytes() -> int:
-    """Return how much memory DuckDB may take on this machine."""
+def most_bytes() -> int:
+    """Return how much memory DuckDB may take on this machine when more is asked for."""
     whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min(max(int(whole * MEMORY_SHARE), MEMORY_LEAST), MEMORY_MOST)
+
+
+def set_limit(cursor: duckdb.DuckDBPyConnection, limit_bytes: int) -> bool:
+    """Say how much memory DuckDB may take; False, and as before, when more is in use."""
+    try:
+        cursor.execute(f"SET memory_limit = '{limit_bytes >> 20}MiB'")
+    except duckdb.Error:
+        return False
+    return True
 
 
 def release_memory() -> None:
@@ -81,15 +97,13 @@ def release_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def squeeze(cursor: duckdb.DuckDBPyConnection) -> None:
-    """Lower DuckDB's limit for a moment, so that it lets go of what it only keeps."""
-    with contextlib.suppress(duckdb.Error):  # so much is in use: then it stays
-        cursor.execute(f"SET memory_limit = '{KEPT_BYTES >> 20}MiB'")
-    cursor.execute(f"SET memory_limit = '{memory_bytes() >> 20}MiB'")
+def keep_little() -> None:
+    """Let this process keep little of what it frees: for one that runs for months.
 
-
-def few_arenas() -> None:
-    """Let all threads of this process share two heaps: each heap keeps its own leftovers."""
+    All threads share two heaps, since each heap keeps its own leftovers, and Arrow uses them
+    too: a pool of its own kept 66 MB that nothing else could use.
+    """
+    pa.set_memory_pool(pa.system_memory_pool())
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import duckdb
 
 from guardian.store.connection import Reader, mapped_errors
+from guardian.store.reader import ARROW_ROWS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,7 +64,7 @@ class Scratch(Reader):
                 plan = f"plan_{len(self._plans)}"
                 self._cursor.execute(f"PREPARE {plan} AS {sql}")
                 self._plans[sql] = plan
-            return self._cursor.execute(f"EXECUTE {plan}").to_arrow_table()
+            return self._cursor.execute(f"EXECUTE {plan}").to_arrow_table(ARROW_ROWS)
 
     def close(self) -> None:
         """Free the memory. Safe to call twice."""
