@@ -18,13 +18,15 @@ from guardian.config import Config
 from guardian.store import questions
 from guardian.store.ingest import utc_now
 from guardian.triage import Pool, ask, reading
+from guardian.triage.llm.base import Ask
 from guardian.triage.llm.embedded import model_path
 
 if TYPE_CHECKING:
     from guardian.store import Store
 
 SETTINGS = triage.Settings(timezone="UTC")
-GOOD = {"query": "names", "device": "tv", "hours": 12}
+CHOICE = reading.Request(ask=Ask(messages=[], schema={}), devices={"tv": "tv"}, about=("acme",))
+GOOD = {"query": "names", "device": "tv", "when": "12h", "about": "none"}
 
 
 def asked_of(body: dict[str, Any]) -> dict[str, Any]:
@@ -43,12 +45,21 @@ async def read(store: Store, text: str, reply: Any) -> tuple[Any, dict[str, Any]
 
 async def test_a_model_picks_a_query_and_its_parameters(home: Store) -> None:
     meant, body = await read(home, "what was the telly looking up overnight?", GOOD)
-    assert meant == {"name": "names", "device": "tv", "hours": 12.0}
+    assert meant == {"name": "names", "device": "tv", "when": "12h"}
     with home.read() as reader:
         found = ask.ask(reader, **meant, now=T0)
-    assert found.text.startswith("Living-room TV asked for 0 names")
+    assert found.text.startswith("Living-room TV asked for no names")
     assert body["format"]["properties"]["query"]["enum"][-1] == "none"
     assert asked_of(body)["question"] == "what was the telly looking up overnight?"
+
+
+async def test_whom_it_is_about_is_chosen_from_the_questions_own_words(home: Store) -> None:
+    reply = {"query": "contacted", "device": "house", "when": "yesterday", "about": "acme.example"}
+    meant, body = await read(home, "has anybody been near ACME.example yesterday", reply)
+    assert meant == {
+        "name": "contacted", "device": None, "when": "yesterday", "about": "acme.example",
+    }  # fmt: skip
+    assert body["format"]["properties"]["about"]["enum"] == ["none", "near", "acme.example"]
 
 
 async def test_names_of_devices_do_not_reach_the_model(home: Store) -> None:
@@ -69,16 +80,17 @@ async def test_names_of_devices_do_not_reach_the_model(home: Store) -> None:
 @pytest.mark.parametrize(
     "reply",
     [
-        {"query": "sql", "device": "tv", "hours": 12},
-        {"query": "none", "device": "house", "hours": 12},
-        {"query": "names; DROP TABLE flow", "device": "tv", "hours": 12},
-        {"query": "names", "device": "d'; DELETE FROM device; --", "hours": 12},
-        {"query": "names", "device": "laptop-of-nobody", "hours": 12},
-        {"query": "names", "device": "tv", "hours": 1e9},
-        {"query": "names", "device": "tv", "hours": -1},
-        {"query": "names", "device": "tv", "hours": True},
-        {"query": "names", "device": "tv", "hours": 12, "sql": "SELECT 1"},
-        {"query": ["names"], "device": ["tv"], "hours": [12]},
+        {"query": "sql", "device": "tv", "when": "12h", "about": "none"},
+        {"query": "none", "device": "house", "when": "12h", "about": "none"},
+        {"query": "names; DROP TABLE flow", "device": "tv", "when": "12h", "about": "none"},
+        {"query": "names", "device": "d'; DELETE FROM device; --", "when": "12h", "about": "none"},
+        {"query": "names", "device": "laptop-of-nobody", "when": "12h", "about": "none"},
+        {"query": "contacted", "device": "tv", "when": "12h", "about": "evil.example"},
+        {"query": "names", "device": "tv", "when": "9999h", "about": "none"},
+        {"query": "names", "device": "tv", "when": 12, "about": "none"},
+        {"query": "names", "device": "tv", "when": True, "about": "none"},
+        {**GOOD, "sql": "SELECT 1"},
+        {"query": ["names"], "device": ["tv"], "when": ["12h"], "about": ["none"]},
         ["names", "tv", 12],
         "names",
     ],
@@ -92,7 +104,7 @@ async def test_what_is_not_one_of_the_choices_is_no_answer(home: Store, reply: A
 
 @given(st.text(max_size=400))
 def test_any_reply_is_a_choice_or_nothing(reply: str) -> None:
-    meant = reading.chosen(reply, {"tv": "tv"})
+    meant = reading.chosen(reply, CHOICE)
     assert meant is None or meant["name"] in {each.name for each in ask.MENU}
 
 
@@ -115,7 +127,7 @@ async def test_an_order_in_a_question_changes_nothing(home: Store, text: str) ->
             return [reader.rows(f"SELECT * FROM {table} ORDER BY ALL") for table in tables]
 
     before = dump()
-    for reply in ({"query": "volume", "device": "house", "hours": 24}, text):
+    for reply in ({"query": "volume", "device": "house", "when": "24h", "about": "none"}, text):
         meant, _ = await read(home, text, reply)
         if meant is not None:
             with home.read() as reader:
@@ -161,7 +173,9 @@ async def test_without_a_model_the_words_decide(home: Store) -> None:
     )
     assert answer["understood_by"] == "words"
     assert answer["question"] == "names"
-    assert answer["parameters"] == {"device": "tv", "hours": 12.0}
+    assert answer["parameters"] == {
+        "device": "tv", "when": "last night", "span": "last_night", "about": "",
+    }  # fmt: skip
 
 
 @pytest.mark.skipif(model_path() is None, reason="the embedded model is not installed")

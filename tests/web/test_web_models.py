@@ -52,7 +52,7 @@ def test_the_page_never_waits_for_a_model(house: Store, serve: Callable[..., Any
         waiting = http.get(found[1]).text
         assert "hx-trigger" in waiting
         assert "<html" not in waiting
-        meant = {"name": "new", "device": None, "hours": 168.0}
+        meant = {"name": "new", "device": None, "when": "168h"}
         with house.transaction() as tx:
             questions.finish(
                 tx, int(found[2]), meant=meant, by="small on <gpu>", detail="", now=utc_now()

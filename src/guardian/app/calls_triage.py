@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from guardian.errors import InputError
-from guardian.store import incidents, model_endpoints, overflow, questions
+from guardian.model import words
+from guardian.store import incidents, model_endpoints, overflow, pages, questions
 from guardian.store.ingest import utc_now
 from guardian.triage import Pool, ask, causes, reading, stories
 
@@ -32,7 +33,9 @@ def answer(service: Service, *, question: str = "") -> Any:
     with service.store.read() as reader:
         if meant is None:
             meant = ask.understand(reader, question)
-        found = ask.ask(reader, **meant)
+        # The page looks back from the newest event where a recording is read; so does this.
+        until = pages.window(reader, utc_now()).until
+        found = ask.ask(reader, **meant, now=until, zone=words.zone(service.config.triage.timezone))
     return {
         "question": found.question,
         "parameters": dict(found.parameters),
@@ -54,7 +57,7 @@ def _read(service: Service, question: str) -> tuple[dict[str, Any] | None, str]:
     with service.store.read() as reader:
         if not model_endpoints.able(reader, now=now):
             return None, ""
-    number = questions.add(service.store, question[: reading.LONGEST], now=now)
+    number = questions.add(service.store, question[: ask.LONGEST], now=now)
     ends = time.monotonic() + settings.ask_deadline_s
     while number is not None and time.monotonic() < ends:
         with service.store.read() as reader:

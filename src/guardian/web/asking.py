@@ -17,14 +17,26 @@ from guardian.model import words
 from guardian.store import model_endpoints, overflow, pages, questions
 from guardian.store.ingest import utc_now
 from guardian.triage import ask as menu
-from guardian.triage import feedback, reading
+from guardian.triage import feedback
 
 if TYPE_CHECKING:
     from guardian.web.site import Site
 
 Text = Annotated[str, Query(max_length=300)]
-HOURS = 24.0
-"""How far back a question from the menu looks, unless it says otherwise."""
+Question = Annotated[str, Query(max_length=20_000)]
+"""A question may be pasted; its beginning is read."""
+WHENS = (
+    ("1h", "the last hour"),
+    ("12h", "the last twelve hours"),
+    ("24h", "the last day"),
+    ("today", "today"),
+    ("last_night", "last night"),
+    ("yesterday", "yesterday"),
+    ("this_week", "this week"),
+    ("168h", "the last seven days"),
+    ("744h", "the last month"),
+)
+"""The times that the menu offers, as they are shown."""
 
 
 def router(site: Site) -> APIRouter:
@@ -32,11 +44,17 @@ def router(site: Site) -> APIRouter:
     routes = APIRouter(default_response_class=HTMLResponse)
 
     @routes.get("/ask")
-    def ask(q: Text = "", question: Text = "", device: Text = "", hours: float = HOURS) -> Response:
-        said = words.clean(q, reading.LONGEST)
+    def ask(
+        q: Question = "",
+        question: Text = "",
+        device: Text = "",
+        when: Text = menu.DAY,
+        about: Text = "",
+    ) -> Response:
+        said = words.clean(q, menu.LONGEST)
         wanted: dict[str, Any] | None = None
         if question:
-            wanted = {"name": question, "device": device or None, "hours": hours}
+            wanted = {"name": question, "device": device or None, "when": when, "about": about}
         asked = _asked(site, said) if said and not question else None
         shown = _answer(site, said, wanted, asked)
         with site.store.read() as reader:
@@ -47,7 +65,9 @@ def router(site: Site) -> APIRouter:
             tab="ask",
             question=shown["chosen"] or question,
             device=shown["device"] or device,
-            hours=shown["hours"] or hours,
+            when=shown["when"] or when,
+            about=shown["about"] or about,
+            whens=WHENS,
             devices=devices,
             **{
                 name: shown[name]
@@ -127,14 +147,16 @@ def _answer(
     found: menu.Answer | None = None
     wrong = by = ""
     if wanted is None and asked is not None and asked["state"] == "done":
-        wanted, by = asked["meant"], str(asked["understood_by"])
+        # A question that an older Guardian understood may lie here for a day.
+        wanted = {name: value for name, value in asked["meant"].items() if name != "hours"}
+        by = str(asked["understood_by"])
     with site.store.read() as reader:
         until = pages.window(reader, site.now()).until
         try:
             if wanted is None and text:
                 wanted = menu.understand(reader, text)
             if wanted is not None:
-                found = menu.ask(reader, **wanted, now=until)
+                found = menu.ask(reader, **wanted, now=until, zone=site.zone)
         except InputError as error:
             wrong = words.clean(str(error), 300)
     return {
@@ -150,7 +172,8 @@ def _answer(
         "by": by,
         "chosen": found.question if found else "",
         "device": (found.parameters["device"] or "") if found else "",
-        "hours": found.parameters["hours"] if found else None,
+        "when": found.parameters["span"] if found else "",
+        "about": found.parameters["about"] if found else "",
     }
 
 
