@@ -18,7 +18,7 @@ from guardian.lab.scene_rows import START, Scene
 from guardian.store import Store, privacy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 TV, IP, NAME = "192.168.7.20", "198.51.100.10", "acr-us-prd.samsungcloud.tv"
 DAY = 86400
@@ -104,6 +104,47 @@ def test_opt_out(after: int, hours: int, answer: str) -> None:
     with store.transaction() as tx:
         privacy.withdraw_opt_out(tx, number, now=now)
     assert optout.check_all(store, now=now) == []
+    store.close()
+
+
+def asks_elsewhere(scene: Scene) -> None:
+    """It asks a public resolver over an encrypted line; its connections still show names."""
+    for hour in range(5):
+        for index in range(3):
+            second = 7 * DAY + hour * 3600 + 900 + index * 60
+            scene.connect(TV, "198.51.100.78", second, up=400, down=400, name="dns.google")
+
+
+def hides(scene: Scene) -> None:
+    """It reports as before, to an address that nobody told it."""
+    for hour in range(5):
+        for index in range(20):
+            second = 7 * DAY + hour * 3600 + 700 + index * 120
+            scene.connect(TV, "198.51.100.77", second, up=2600, down=300, hidden=True)
+
+
+@pytest.mark.parametrize(
+    ("around", "answer", "word"),
+    [
+        ((asks_elsewhere,), "stopped", "none since"),
+        ((asks_elsewhere, hides), "unclear", "asked no name for: 198.51.100.77"),
+    ],
+    ids=["another resolver", "hidden names"],
+)
+def test_one_that_hides_its_names_has_not_stopped(
+    around: tuple[Callable[[Scene], None], ...], answer: str, word: str
+) -> None:
+    scene = Scene()
+    tv_hours(scene, 0, 7, contacts_an_hour=20)
+    tv_hours(scene, 7, 1, contacts_an_hour=0)
+    for each in around:
+        each(scene)
+    store = stored(scene)
+    switch_off(store, day=7)
+    (found,) = optout.check_all(store, now=START + timedelta(days=7, hours=5))
+    assert found["answer"] == answer, found
+    assert word in found["why"]
+    assert found["new_resolvers"] == ["dns.google"]
     store.close()
 
 

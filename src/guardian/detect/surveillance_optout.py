@@ -6,6 +6,9 @@ after it, when nothing changed; the one-sided chance of so few is ``p_value``. H
 count only when the device was seen at all, so that a set that was off proves nothing.
 Contacts come in bursts: both counts are divided by the hourly counts' dispersion
 (variance over mean, where above one) first, which asks for more data, never for less.
+
+A device that hides its names has not stopped: where it took up addresses that nobody
+told it, or another resolver, since the switch, fewer names alone are no answer.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from enum import StrEnum
 from statistics import fmean, median, pvariance
 from typing import TYPE_CHECKING, Any
 
-from guardian.store import findings, privacy
+from guardian.store import fallbacks, findings, privacy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,6 +48,10 @@ MIN_GAPS = 5
 """Gaps between contacts below which no period is told."""
 EVEN = 0.1
 """Median absolute deviation of the gaps over their median, up to which contacts keep time."""
+HIDDEN_SHARE = 0.1
+"""Of the bytes that are missing since; so much sent to new addresses without a name may be them."""
+SHOWN = 5
+"""New addresses and resolvers that are told."""
 MARK = "surveillance.opt_out"
 EVERY_S = 3600
 """How often the answers are worked out again: new hours are what can change one."""
@@ -57,6 +64,7 @@ class Answer(StrEnum):
     REDUCED = "reduced"
     UNCHANGED = "unchanged"
     TOO_EARLY = "too early"
+    UNCLEAR = "unclear"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +93,8 @@ class Comparison:
     why: str
     period_before_s: float | None = None
     period_after_s: float | None = None
+    new_addresses: tuple[str, ...] = ()
+    new_resolvers: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -98,6 +108,8 @@ class Comparison:
             "test": TEST,
             "period_before_s": self.period_before_s,
             "period_after_s": self.period_after_s,
+            "new_addresses": list(self.new_addresses),
+            "new_resolvers": list(self.new_resolvers),
         }
 
 
@@ -163,11 +175,47 @@ def check(reader: Reader, opt_out: Mapping[str, Any], *, now: datetime) -> Compa
         return even_period(found)
 
     first, grace = off - timedelta(days=BEFORE_DAYS), off + timedelta(seconds=GRACE_S)
-    return replace(
+    found = replace(
         compare(span(first, off), span(grace, now)),
         period_before_s=period(first, off),
         period_after_s=period(grace, now),
     )
+    if found.answer not in {Answer.STOPPED, Answer.REDUCED}:
+        return found
+    return _doubted(reader, found, opt_out["device_id"], since=grace, until=now, known_since=first)
+
+
+def _doubted(
+    reader: Reader, found: Comparison, device_id: str, *, since: datetime, until: datetime,
+    known_since: datetime,
+) -> Comparison:  # fmt: skip
+    """Return the answer, taken back where the device may have hidden its names since."""
+    ips = [
+        row["ip"]
+        for row in reader.rows(
+            "SELECT DISTINCT ip FROM v_device_address WHERE device_id = ? ORDER BY ip LIMIT 200",
+            [device_id],
+        )
+    ]
+    bare = fallbacks.bare_addresses(reader, ips, since=since, until=until, known_since=known_since)
+    resolvers = fallbacks.other_resolvers(
+        reader, ips, since=since, until=until, known_since=known_since
+    )
+    found = replace(
+        found,
+        new_addresses=tuple(row["ip"] for row in bare[:SHOWN]),
+        new_resolvers=tuple(row["resolver"] for row in resolvers[:SHOWN]),
+    )
+    before, after = found.before, found.after
+    missing = before.bytes_up / max(before.hours, 1) * after.hours - after.bytes_up
+    sent = sum(row["bytes_up"] or 0 for row in bare)
+    if bare and sent >= HIDDEN_SHARE * missing:
+        why = f"it sends to addresses that it asked no name for: {', '.join(found.new_addresses)}"
+    elif resolvers and not before.bytes_up:
+        why = f"it asks another resolver: {', '.join(found.new_resolvers)}"
+    else:
+        return found
+    return replace(found, answer=Answer.UNCLEAR, why=f"{found.why} by name, but since then {why}")
 
 
 def even_period(moments: Sequence[datetime]) -> float | None:

@@ -47,6 +47,7 @@ _ANSWER = {
     "reduced": "it became less, but did not stop",
     "unchanged": "it did not stop",
     "too early": "it is too early to say whether it stopped",
+    "unclear": "it cannot be told whether it stopped, for it may hide its names now",
 }
 
 
