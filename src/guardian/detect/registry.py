@@ -14,7 +14,7 @@ from guardian.detect import (
 )
 from guardian.detect.cidr import CidrDetector
 from guardian.detect.devices import itself
-from guardian.store import contacts
+from guardian.store import contacts, kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +31,7 @@ PREPARE: dict[str, Callable[[Store, Settings, datetime], object]] = {
     "own": lambda store, settings, now: itself.update(store, settings.own_addresses, now),
     "home": lambda store, _settings, _now: addresses.adopt(store),
     "contacts": lambda store, _settings, _now: contacts.update(store),
+    "evidence": lambda store, _settings, _now: kept.update(store),
     "rhythms": lambda store, _settings, now: surveillance_rhythms.update(store, now=now),
     "opt-outs": lambda store, _settings, now: surveillance_optout.keep_checking(store, now=now),
 }

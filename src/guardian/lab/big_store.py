@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from guardian.store import archive, clock, contacts, rollup
+from guardian.store import archive, clock, contacts, kept, rollup
 from guardian.store.limits import Limits
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ def fill(store: Store, size: int, *, progress: Callable[[str], None] = lambda _t
     """
     with store.transaction() as tx:
         _house(tx)
+        _year(tx, size)
     per_day = max(size // DAYS, 20)
     for number in range(DAYS):
         day = END - timedelta(days=DAYS - number)
@@ -92,8 +93,8 @@ def fill(store: Store, size: int, *, progress: Callable[[str], None] = lambda _t
         archive.archive(store, Limits(), now=END)
         progress(f"{number + 1} of {DAYS} days")
     with store.transaction() as tx:
-        _year(tx, size)
         _stories(tx)
+    kept.update(store)
     clock.backdate(store)
     store.checkpoint()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guardian.model.conversation import Conversation
+from guardian.store.archive import by_ids
 from guardian.store.pages_evidence import MAX_IDS
 
 if TYPE_CHECKING:
@@ -79,9 +80,8 @@ def _of_finding(
     for table, numbers in ids.items():
         grouped = "" if table == "dns_log" else "GROUP BY ALL"
         rows = reader.rows(
-            f"{_SELECT[table]} FROM all_{table} WHERE id BETWEEN $low AND $high "
-            f"AND list_contains($ids, id) {grouped} LIMIT {MAX_CONVERSATIONS}",
-            {"ids": numbers, "low": min(numbers), "high": max(numbers)},
+            f"{_SELECT[table]} FROM {by_ids(reader, table, numbers)} {grouped} "
+            f"LIMIT {MAX_CONVERSATIONS}"
         )
         for row in rows:
             if not row["a"]:

@@ -1,15 +1,16 @@
 """The rows behind a finding, the rhythm of a story, and a device's day.
 
-Evidence is named ``table:id``. Ids rise in the order of commit, so that a look-up by
-id touches few blocks of even a very large table. Rows are found in both tiers.
+Evidence is named ``table:id``. What a finding names is kept at hand (``kept``); other rows
+are found in both tiers: ids rise in the order of commit, so that a look-up by id touches
+few blocks of even a very large table.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from guardian.store import own
-from guardian.store.archive import by_ids, relation
+from guardian.store import kept, own
+from guardian.store.archive import relation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,30 +23,6 @@ MAX_IDS = 2000
 
 Row = dict[str, Any]
 
-# What each table says in one phrase, and where its sides and sizes are.
-_PEER = "src_ip, dest_ip, dest_port"
-_NO_SIZE = "NULL::BIGINT AS up, NULL::BIGINT AS down"
-_COLUMNS: dict[str, str] = {
-    "flow": "concat_ws(' ', coalesce(nullif(app_proto, 'failed'), lower(proto)), 'flow') AS what, "
-    f"{_PEER}, bytes_toserver AS up, bytes_toclient AS down",
-    "dns": f"concat_ws(' ', 'dns', type, rrname, rrtype, rcode) AS what, {_PEER}, {_NO_SIZE}",
-    "dns_log": "concat_ws(' ', 'asked for', rrname, rrtype, status) AS what, src_ip, "
-    f"upstream AS dest_ip, NULL::INTEGER AS dest_port, {_NO_SIZE}",
-    "tls": f"concat_ws(' ', 'tls', sni, version) AS what, {_PEER}, {_NO_SIZE}",
-    "http": "concat_ws(' ', 'http', http_method, concat(hostname, url), status) AS what, "
-    f"{_PEER}, NULL::BIGINT AS up, length AS down",
-    "quic": f"concat_ws(' ', 'quic', sni) AS what, {_PEER}, {_NO_SIZE}",
-    "fileinfo": "concat_ws(' ', app_proto, 'file', filename, magic) AS what, "
-    f"{_PEER}, NULL::BIGINT AS up, size AS down",
-    "alert": f"concat_ws(' ', 'alert', signature_id, signature) AS what, {_PEER}, {_NO_SIZE}",
-    "anomaly": f"concat_ws(' ', 'anomaly', type, event) AS what, {_PEER}, {_NO_SIZE}",
-    "dhcp": "concat_ws(' ', 'dhcp', dhcp_type, hostname, assigned_ip) AS what, "
-    f"{_PEER}, {_NO_SIZE}",
-    "sighting": "concat_ws(' ', method, mac, name, model) AS what, ip AS src_ip, "
-    f"NULL AS dest_ip, NULL::INTEGER AS dest_port, {_NO_SIZE}",
-    "raw_event": f"event_type AS what, {_PEER}, {_NO_SIZE}",
-}
-
 
 def evidence(reader: Reader, ids: Iterable[str], *, limit: int = 100) -> list[Row]:
     """Return evidence rows, the newest first: source, id, ts, what, sides, port, sizes.
@@ -54,11 +31,7 @@ def evidence(reader: Reader, ids: Iterable[str], *, limit: int = 100) -> list[Ro
     """
     found: list[Row] = []
     for table, numbers in _by_table(ids).items():
-        found += reader.rows(
-            f"SELECT '{table}' AS source, id, ts, {_COLUMNS[table]} "
-            f"FROM {by_ids(reader, table, numbers)} ORDER BY ts DESC, id DESC LIMIT ?",
-            [limit],
-        )
+        found += kept.rows_of(reader, table, numbers)
     found.sort(key=lambda row: (row["ts"], row["id"]), reverse=True)
     mine = own.own(reader)
     for row in found:
@@ -70,8 +43,7 @@ def moments(reader: Reader, ids: Iterable[str]) -> list[datetime]:
     """Return when evidence rows happened, in order: the dots of a rhythm."""
     found: list[datetime] = []
     for table, numbers in _by_table(ids).items():
-        rows = reader.rows(f"SELECT ts FROM {by_ids(reader, table, numbers)}")
-        found += [row["ts"] for row in rows]
+        found += [row["ts"] for row in kept.rows_of(reader, table, numbers)]
     return sorted(found)
 
 
@@ -139,6 +111,6 @@ def _by_table(ids: Iterable[str]) -> dict[str, list[int]]:
         if count >= MAX_IDS:
             break
         table, _, number = each.partition(":")
-        if table in _COLUMNS and number.isdecimal() and len(number) < 19:
+        if table in kept.COLUMNS and number.isdecimal() and len(number) < 19:
             found.setdefault(table, []).append(int(number))
     return found

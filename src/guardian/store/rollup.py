@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from guardian.store import weeks
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -62,6 +64,7 @@ def update(store: Store, *, attributed: bool = False) -> int:
         with store.transaction() as tx:
             step = _step(tx, attributed=attributed)
         if step == 0:
+            weeks.update(store)
             return added
         added += step
 
@@ -93,6 +96,7 @@ def _step(tx: Transaction, *, attributed: bool) -> int:
             FROM fresh_flow GROUP BY ALL
             """
         )
+    weeks.add_late(tx, "fresh_flow")
     tx.execute("DROP TABLE fresh_flow")
     tx.execute(
         "INSERT INTO rollup_mark VALUES (?, ?) "
