@@ -194,7 +194,11 @@ def time(text: str) -> str:
 
 
 def _macs(side: str) -> str:
-    return f"coalesce(j.ether.{side}_mac, j.ether.{side}_macs[1])"
+    return _mac(f"coalesce(j.ether.{side}_mac, j.ether.{side}_macs[1])")
+
+
+def _mac(text: str) -> str:
+    return f"lower(replace({text}, '-', ':'))"
 
 
 _ENDS = {
@@ -347,11 +351,12 @@ _SELECTS: dict[str, dict[str, str]] = {
         **{
             name: f"j.dhcp.{name}"
             for name in (
-                "type", "dhcp_type", "client_mac", "assigned_ip", "client_ip", "requested_ip",
+                "type", "dhcp_type", "assigned_ip", "client_ip", "requested_ip",
                 "hostname", "lease_time", "client_id", "params", "routers", "dns_servers",
                 "next_server_ip", "relay_ip",
             )
         },
+        "client_mac": _mac("j.dhcp.client_mac"),
         "dhcp_id": "j.dhcp.id",
         "vendor_class": "j.dhcp.vendor_class_identifier",
         "src_mac": _macs("src"),

@@ -150,9 +150,13 @@ def _row(fields: Fields, boot_ms: int, now_s: int) -> dict[str, Any] | None:
         row["tcp_flags_tc"] = int.from_bytes(reverse) & 0xFF
     if is_icmp and icmp is not None:
         row["icmp_type"], row["icmp_code"] = icmp >> 8 & 0xFF, icmp & 0xFF
-    mac = fields.get((0, 56), b"")
-    if len(mac) == 6 and any(mac):
-        row["src_mac"] = mac.hex(":")
+    for column, kinds in _MACS.items():
+        macs = [mac for kind in kinds if len(mac := fields.get((0, kind), b"")) == 6 and any(mac)]
+        if macs:
+            row[column] = macs[0].hex(":")
+    tags = [tag for kinds in _VLANS if (tag := _first(fields, *((0, kind) for kind in kinds)))]
+    if tags:
+        row["vlan"] = [tag & 0xFFF for tag in tags]
     return row
 
 
@@ -165,6 +169,9 @@ def _scaled(row: dict[str, Any], rate: int) -> dict[str, Any]:
     return row
 
 
+_MACS = {"src_mac": (56,), "dest_mac": (80, 57)}
+_VLANS = ((243, 58), (245,))
+"""The fields of a VLAN tag, the outer and the inner one, as the router received the packet."""
 _PROTOCOLS = {1: "ICMP", 2: "IGMP", 6: "TCP", 17: "UDP", 47: "GRE", 50: "ESP", 58: "IPv6-ICMP",
               132: "SCTP"}  # fmt: skip
 
@@ -275,7 +282,7 @@ def _finished(row: dict[str, Any]) -> dict[str, Any]:
         row["bytes_toclient"], row["bytes_toserver"] = row["bytes_toserver"], None
         row["pkts_toclient"], row["pkts_toserver"] = row["pkts_toserver"], None
         row["tcp_flags_tc"], row["tcp_flags_ts"] = row["tcp_flags_ts"], None
-        row["dest_mac"] = row.pop("src_mac", None)
+        row["src_mac"], row["dest_mac"] = row.get("dest_mac"), row.get("src_mac")
     ends = ((row.get("tcp_flags_ts") or 0) | (row.get("tcp_flags_tc") or 0)) & 0x05
     if row.get("pkts_toclient"):
         row["state"] = "closed" if ends else "established"

@@ -50,6 +50,7 @@ _TYPES: dict[str, pl.DataType | type[pl.DataType]] = {
     "ts": _UTC_MICROSECONDS, "end_ts": _UTC_MICROSECONDS,
     "src_port": pl.Int32, "dest_port": pl.Int32, "blocked": pl.Boolean,
     "answers": pl.List(pl.String), "reply_ms": pl.Float64, "foreign_id": pl.Int64,
+    "vlan": pl.List(pl.UInt16),
     "bytes_toserver": pl.Int64, "bytes_toclient": pl.Int64, "pkts_toserver": pl.Int64,
     "pkts_toclient": pl.Int64, "tcp_flags_ts": pl.UInt8, "tcp_flags_tc": pl.UInt8,
     "icmp_type": pl.UInt8, "icmp_code": pl.UInt8, "lease_time": pl.Int64, "dhcp_id": pl.Int64,
@@ -279,7 +280,8 @@ def table_of(rows: list[dict[str, object]]) -> pa.Table:
 def _series(name: str, values: list[object]) -> pl.Series:
     kind = _TYPES.get(name, pl.String)
     if isinstance(kind, pl.List):  # lists are quicker by way of Arrow
-        lists = pl.from_arrow(pa.array(values, pa.list_(pa.large_string())))
+        inner = pa.uint16() if kind.inner == pl.UInt16 else pa.large_string()
+        lists = pl.from_arrow(pa.array(values, pa.list_(inner)))
         assert isinstance(lists, pl.Series)
         return lists.alias(name)
     return pl.Series(name, values, dtype=kind, strict=False)

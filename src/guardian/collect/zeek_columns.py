@@ -26,8 +26,9 @@ LISTS = frozenset(
 _WANTED = (
     "ts", "uid", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto", "service",
     "duration", "orig_bytes", "resp_bytes", "conn_state", "history", "orig_pkts",
-    "orig_ip_bytes", "resp_pkts", "resp_ip_bytes", "community_id", "vlan", "orig_l2_addr",
-    "resp_l2_addr", "trans_id", "rtt", "query", "qtype_name", "rcode_name", "answers", "TTLs",
+    "orig_ip_bytes", "resp_pkts", "resp_ip_bytes", "community_id", "vlan", "inner_vlan",
+    "orig_l2_addr", "resp_l2_addr", "trans_id", "rtt", "query", "qtype_name", "rcode_name",
+    "answers", "TTLs",
     "version", "server_name", "resumed", "subject", "issuer", "ja3", "ja3s", "ja4",
     "cert_chain_fuids", "cert_chain_fps", "method", "host", "uri", "referrer", "user_agent",
     "response_body_len", "status_code", "resp_mime_types", "fuid", "id", "tx_hosts", "rx_hosts",

@@ -102,10 +102,22 @@ def flows(records: Records) -> dict[str, pl.DataFrame]:
         pl.when(proto == "tcp").then(pl.col("flags_tc")).alias("tcp_flags_tc"),
         pl.when(icmp).then(origin_port.cast(pl.UInt8, strict=False)).alias("icmp_type"),
         pl.when(icmp).then(answer_port.cast(pl.UInt8, strict=False)).alias("icmp_code"),
-        text("orig_l2_addr").str.to_lowercase().alias("src_mac"),
-        text("resp_l2_addr").str.to_lowercase().alias("dest_mac"),
+        _mac(text("orig_l2_addr")).alias("src_mac"),
+        _mac(text("resp_l2_addr")).alias("dest_mac"),
+        _tags(text("vlan"), text("inner_vlan")).alias("vlan"),
     )  # fmt: skip
     return {"flow": rows}
+
+
+def _mac(column: pl.Expr) -> pl.Expr:
+    return column.str.to_lowercase().str.extract(r"^((?:[0-9a-f]{2}:){5}[0-9a-f]{2})$")
+
+
+def _tags(*columns: pl.Expr) -> pl.Expr:
+    """Return VLAN tags from the outermost to the innermost; NULL for a flow without one."""
+    tags = pl.concat_list(column.cast(pl.UInt16, strict=False) for column in columns)
+    tags = tags.list.drop_nulls()
+    return pl.when(tags.list.len() > 0).then(tags)
 
 
 def _flag_table(frame: pl.DataFrame) -> pl.DataFrame:
