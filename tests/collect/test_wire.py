@@ -14,7 +14,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scapy.layers.dhcp import BOOTP, DHCP
-from scapy.layers.dhcp6 import DHCP6_Solicit, DHCP6OptClientFQDN
+from scapy.layers.dhcp6 import (
+    DUID_EN,
+    DUID_LL,
+    DHCP6_Advertise,
+    DHCP6_Reply,
+    DHCP6_Solicit,
+    DHCP6OptClientFQDN,
+    DHCP6OptClientId,
+    DHCP6OptIA_NA,
+    DHCP6OptIAAddress,
+)
 from scapy.layers.dns import DNS, DNSQR, DNSRR, DNSRRSRV
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import (
@@ -125,6 +135,55 @@ def test_a_frame_becomes_a_sighting(
     assert found == expected
 
 
+def lease(message: type[Packet], duid: Packet, *given: tuple[str, int]) -> Packet:
+    addresses = [DHCP6OptIAAddress(addr=ip, preflft=valid, validlft=valid) for ip, valid in given]
+    top = IPv6(src="fe80::1", dst="fe80::5") / UDP(sport=547, dport=546)
+    return top / message() / DHCP6OptClientId(duid=duid) / DHCP6OptIA_NA(ianaopts=addresses)
+
+
+@pytest.mark.parametrize(
+    ("card", "message", "given", "seen"),
+    [
+        (OTHER, DHCP6_Reply, [("2001:db8::17", 600)], {("2001:db8::17", OTHER)}),
+        (OTHER, DHCP6_Reply, [("2001:db8::17", 600), ("fd00::17", 600)],
+         {("2001:db8::17", OTHER), ("fd00::17", OTHER)}),
+        (WIDE, DHCP6_Reply, [("2001:db8::17", 600)], {("2001:db8::17", MAC)}),
+        (OTHER, DHCP6_Reply, [("2001:db8::17", 0)], set()),
+        (OTHER, DHCP6_Advertise, [("2001:db8::17", 600)], set()),
+        (OTHER, DHCP6_Reply, [], set()),
+    ],
+    ids=["one", "two", "by its identifier", "taken back", "only offered", "none"],
+)  # fmt: skip
+def test_an_address_that_dhcpv6_assigns(
+    card: str,
+    message: type[Packet],
+    given: list[tuple[str, int]],
+    seen: set[tuple[str, str]],
+    tmp_path: Path,
+    memory_store: Store,
+) -> None:
+    frame = Ether(src=MAC, dst=card) / lease(message, DUID_LL(lladdr=MAC), *given)
+    wrpcap(str(tmp_path / "x.pcap"), [frame])
+    assert read(tmp_path / "x.pcap", memory_store).error is None
+    found = rows(memory_store, "SELECT ip, mac, detail FROM sighting WHERE method = 'dhcpv6'")
+    assert {(row["ip"], row["mac"]) for row in found} == seen
+    for row in found:
+        detail = json.loads(row["detail"])
+        assert detail["client_duid"] == "00030001" + MAC.replace(":", "")
+        assert detail["valid_s"] == 600
+    (kept,) = rows(memory_store, "SELECT raw FROM raw_event WHERE event_type = 'dhcpv6'")
+    assert len(json.loads(kept["raw"])["dhcpv6"].get("assigned", [])) == len(seen)
+
+
+def test_an_identifier_that_is_no_card_names_none(tmp_path: Path, memory_store: Store) -> None:
+    frame = Ether(src=MAC, dst=WIDE) / lease(
+        DHCP6_Reply, DUID_EN(enterprisenum=9, id=b"12345678"), ("fd00::17", 600)
+    )
+    wrpcap(str(tmp_path / "x.pcap"), [frame])
+    read(tmp_path / "x.pcap", memory_store)
+    assert rows(memory_store, "SELECT ip, mac FROM sighting") == [{"ip": "fd00::17", "mac": None}]
+
+
 def test_arp_and_router_advertisements_are_kept_as_they_are(
     tmp_path: Path, memory_store: Store
 ) -> None:
@@ -194,7 +253,8 @@ def test_captures_of_the_corpus_are_read(corpus: Path) -> None:
     assert total > 1000
 
 
-KINDS = (WHO_HAS, NA, RA, mdns(), dhcp(), NBNS, DHCP6, udp(1900, 1900, SSDP))
+LEASE6 = lease(DHCP6_Reply, DUID_LL(lladdr=MAC), ("2001:db8::17", 600), ("fd00::17", 600))
+KINDS = (WHO_HAS, NA, RA, mdns(), dhcp(), NBNS, DHCP6, LEASE6, udp(1900, 1900, SSDP))
 SOME = [bytes(ether(packet)) for packet in KINDS]
 
 

@@ -113,7 +113,7 @@ def read(link: int, data: bytes) -> tuple[list[Seen], list[Raw]] | None:
         if kind == _IPV4:
             return _ipv4(data[at:], source)
         if kind == _IPV6:
-            return _ipv6(data[at:], source)
+            return _ipv6(data[at:], source, target)
     except (LookupError, ValueError, struct.error):
         return None
     return [], []
@@ -157,13 +157,15 @@ def _ipv4(data: bytes, source: str | None) -> tuple[list[Seen], list[Raw]]:
     at = (data[0] & 15) * 4
     if at < 20 or data[9] != _UDP or ((data[6] << 8) | data[7]) & 0x1FFF:
         return [], []
-    return _udp(data[at:], source, _address(data[12:16]), _address(data[16:20]))
+    return _udp(data[at:], source, _address(data[12:16]))
 
 
-def _ipv6(data: bytes, source: str | None) -> tuple[list[Seen], list[Raw]]:
+def _ipv6(data: bytes, source: str | None, card: str | None) -> tuple[list[Seen], list[Raw]]:
     sender, target = _address(data[8:24]), _address(data[24:40])
+    if data[6] == _UDP and struct.unpack_from(">HH", data, 40) in _DHCPV6:
+        return _dhcpv6(data[40:], source, sender, target, card)
     if data[6] == _UDP:
-        return _udp(data[40:], source, sender, target)
+        return _udp(data[40:], source, sender)
     if data[6] != _ICMPV6 or data[7] != 255:  # RFC 4861: anything else came from another link
         return [], []
     return _ndp(data[40:], source, sender, target)
@@ -223,19 +225,34 @@ def _ndp_options(data: bytes) -> dict[str, object]:
     return found
 
 
-def _udp(
-    data: bytes, source: str | None, sender: str | None, target: str | None
+_DHCPV6 = ((546, 547), (547, 546), (547, 547))
+"""From and to: a client's message, a server's, and what passes through a relay."""
+
+
+def _dhcpv6(
+    data: bytes, source: str | None, sender: str | None, target: str | None, card: str | None
 ) -> tuple[list[Seen], list[Raw]]:
+    """Read what a client says, and which addresses a server's reply gives it."""
+    said = wire_names.dhcpv6(data[8 : max(8, (data[4] << 8) | data[5])])
+    if said is None:
+        return [], []
+    values = said.detail | {"src_mac": source, "src_ip": sender, "dest_ip": target}
+    raw = Raw(event_type="dhcpv6", src_ip=sender, dest_ip=target, values=values)
+    from_port, to_port = struct.unpack_from(">HH", data)
+    if from_port == 546:
+        return [_seen("dhcpv6", source, sender, said)], [raw]
+    given = said.detail.pop("assigned", None)
+    if not isinstance(given, list) or to_port != 546:
+        return [], [raw]
+    # The reply goes to the client's own card; where the link shows none, its identifier may.
+    mac = card if card and not int(card[:2], 16) & 1 else said.mac
+    return [_seen("dhcpv6", mac, ip, said) for ip in given], [raw]
+
+
+def _udp(data: bytes, source: str | None, sender: str | None) -> tuple[list[Seen], list[Raw]]:
     from_port, to_port = (data[0] << 8) | data[1], (data[2] << 8) | data[3]
     body = data[8 : max(8, (data[4] << 8) | data[5])]
     ports = {from_port, to_port}
-    if ports & {546, 547}:
-        said = wire_names.dhcpv6(body)
-        if said is None:
-            return [], []
-        values = said.detail | {"src_mac": source, "src_ip": sender, "dest_ip": target}
-        raw = Raw(event_type="dhcpv6", src_ip=sender, dest_ip=target, values=values)
-        return [_seen("dhcpv6", source, sender, said)] if from_port == 546 else [], [raw]
     if ports & {67, 68}:
         said = wire_names.dhcpv4(body)
         if said is None or from_port != 68:

@@ -211,8 +211,20 @@ _DHCPV6 = {1: "solicit", 2: "advertise", 3: "request", 4: "confirm", 5: "renew",
            11: "information-request"}  # fmt: skip
 
 
+_REPLY = 7
+_IA_NA, _IA_TA, _IAADDR = 3, 4, 5
+_ETHERNET = b"\0\1"
+_DUID_OF_LINK = {b"\0\1": 8, b"\0\3": 4}
+"""Where the hardware address lies in an identifier made of one (RFC 8415, 11.2 and 11.4)."""
+MAX_ASSIGNED = 8
+"""Addresses read from one reply; a host asks for one or two."""
+
+
 def dhcpv6(data: bytes) -> Said | None:
-    """Read a DHCPv6 message (RFC 8415): its kind, the client's name and vendor class."""
+    """Read a DHCPv6 message (RFC 8415): its kind, the client's name and vendor class.
+
+    Of a reply also the addresses that it assigns (``assigned``, with ``valid_s``).
+    """
     if len(data) < 4 or data[0] not in _DHCPV6:
         return None
     said = Said(detail={"type": _DHCPV6[data[0]]})
@@ -224,6 +236,9 @@ def dhcpv6(data: bytes) -> Said | None:
         body = data[at + 4 : at + 4 + size]
         if code == 1:
             said.detail["client_duid"] = body[:128].hex()
+            said.mac = _duid_mac(body)
+        elif code in (_IA_NA, _IA_TA) and data[0] == _REPLY:
+            _assigned(body[12 if code == _IA_NA else 4 :], said)
         elif code == 2:
             said.detail["server_duid"] = body[:128].hex()
         elif code == 16 and len(body) > 6:
@@ -237,6 +252,32 @@ def dhcpv6(data: bytes) -> Said | None:
             ][:8]
         at += 4 + size
     return said
+
+
+def _duid_mac(duid: bytes) -> str | None:
+    """Return the hardware address that an identifier was made of (DUID-LLT, DUID-LL)."""
+    if duid[2:4] != _ETHERNET or duid[:2] not in _DUID_OF_LINK:
+        return None
+    raw = duid[_DUID_OF_LINK[duid[:2]] :]
+    return raw.hex(":") if len(raw) == 6 and any(raw) and not raw[0] & 1 else None
+
+
+def _assigned(options: bytes, said: Said) -> None:
+    """Add the addresses inside an IA_NA or IA_TA; one whose lifetime is over is taken back."""
+    known = said.detail.get("assigned")
+    found: list[str] = known if isinstance(known, list) else []
+    at = 0
+    while at + 4 <= len(options) and len(found) < MAX_ASSIGNED:
+        code, size = struct.unpack_from(">HH", options, at)
+        body = options[at + 4 : at + 4 + size]
+        if code == _IAADDR and len(body) >= 24:
+            _, valid_s = struct.unpack_from(">II", body, 16)
+            if valid_s:
+                found.append(str(ipaddress.IPv6Address(body[:16])))
+                said.detail["valid_s"] = valid_s
+        at += 4 + size
+    if found:
+        said.detail["assigned"] = found
 
 
 def _fqdn(data: bytes) -> str | None:

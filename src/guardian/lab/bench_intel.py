@@ -66,7 +66,9 @@ def run(size: int = DEFAULT_SIZE) -> dict[str, Any]:
         _fill(store, size)
         detect.run(store, only)  # names and addresses are described once, when they are seen
         listed = Path(folder) / "threats.txt"
-        listed.write_text("\n".join(_entries()), encoding="utf-8")
+        with store.read() as reader:
+            asked = reader.value("SELECT hostname || url FROM http ORDER BY id LIMIT 1")
+        listed.write_text("\n".join((*_entries(), f"http://{asked}")), encoding="utf-8")
         before = peak_mb()
         started = time.perf_counter()
         loaded = indicators.load(store, listed)

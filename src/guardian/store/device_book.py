@@ -64,7 +64,9 @@ def addresses(reader: Reader, ids: Sequence[str], *, limit: int = 100) -> list[R
         """
         SELECT h.ip, any_value(h.mac) AS mac, min(h.valid_from) AS since, max(h.seen_at) AS seen,
                bool_or(h.valid_to IS NULL) AS held, any_value(s.segment) AS segment,
-               bool_or(h.ip IN (SELECT assigned_ip FROM dhcp WHERE dhcp_type = 'ack')) AS leased
+               bool_or(h.ip IN (SELECT assigned_ip FROM dhcp WHERE dhcp_type = 'ack'
+                                UNION ALL SELECT ip FROM sighting WHERE method = 'dhcpv6'))
+                   AS leased
         FROM device_address h LEFT JOIN v_address_segment s ON s.ip = h.ip
         WHERE list_contains($ids, h.device_id) GROUP BY h.ip
         ORDER BY held DESC, contains(h.ip, ':'), seen DESC, h.ip LIMIT $limit
@@ -77,7 +79,7 @@ def addresses(reader: Reader, ids: Sequence[str], *, limit: int = 100) -> list[R
 def address_kind(row: Row) -> str:
     """Return what kind of address it is, as far as it shows.
 
-    ``leased`` (by DHCP), ``link-local``, ``made of the card's address`` (EUI-64), ``assigned``
+    ``leased`` (by DHCP or DHCPv6), ``link-local``, ``made of the card's address`` (EUI-64), ``assigned``
     (a short number, by hand or DHCPv6), ``temporary`` or ``stable``; empty for IPv4.
     """
     address = ipaddress.ip_address(row["ip"])
@@ -90,6 +92,8 @@ def address_kind(row: Row) -> str:
         return f"{prefix}made of the card's address"
     if prefix:
         return "link-local"
+    if row["leased"]:
+        return "leased"
     if not any(low[:4]):
         return "assigned"
     old = row["seen"] - row["since"] >= timedelta(days=TEMPORARY_DAYS)

@@ -213,7 +213,8 @@ SELECT d.*, coalesce(a.addresses, []) AS addresses,
        greatest(d.last_seen, a.last_seen) AS last, least(d.first_seen, a.first_seen) AS first
 FROM device d LEFT JOIN (
     SELECT CASE WHEN $id IS NULL THEN r.root ELSE m.device_id END AS device_id,
-           list(DISTINCT ip ORDER BY contains(ip, ':'), ip) FILTER (valid_to IS NULL) AS addresses,
+           list(DISTINCT ip ORDER BY contains(ip, ':'), ip)
+               FILTER (valid_to IS NULL AND ip IS NOT NULL) AS addresses,
            max(m.last_seen) AS last_seen, min(m.first_seen) AS first_seen
     FROM device m JOIN v_device_root r USING (device_id)
     LEFT JOIN device_address USING (device_id)

@@ -7,7 +7,7 @@ seen for it; the device then keeps its id and gains the hardware address.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -68,11 +68,12 @@ class Register:
         """
         holder = self.holder(stay.ip, stay.first)
         if stay.mac is None:
-            found = holder or self._device(stay.ip, None, stay)
+            # Rows that show no card may span a change of holder: the later one was seen last.
+            found = self.holder(stay.ip, stay.last) or self._device(stay.ip, None, stay)
         elif stay.mac in self.by_mac:
             found = self.by_mac[stay.mac]
             self._absorb(holder, found)
-        elif holder and self.devices[holder].mac is None:
+        elif holder and self.devices[holder].mac is None and not self.devices[holder].merged_into:
             # The address stood for this device before its hardware address was seen.
             found = holder
             self.devices[holder].mac = stay.mac
@@ -83,7 +84,9 @@ class Register:
             self.turned_away += 1
             return None
         known = self.devices[found]
-        known.first, known.last = min(known.first, stay.first), max(known.last, stay.last)
+        known.last = max(known.last, stay.last)
+        if stay.mac is not None or holder in (None, found):
+            known.first = min(known.first, stay.first)
         self.intervals.setdefault(stay.ip, []).append(
             Interval(found, stay.ip, stay.mac, stay.first, stay.last)
         )
@@ -123,7 +126,7 @@ def settle(intervals: Iterable[Interval], most: int) -> list[Interval]:
     A stay inside another's (an address lent out for a while) splits it. Neighbours of
     the same device become one. The last one is open.
     """
-    pending = sorted(intervals, key=lambda item: (item.since, item.seen, item.device))
+    pending = sorted(_told(intervals), key=lambda item: (item.since, item.seen, item.device))
     settled: list[Interval] = []
     while pending:
         item = pending.pop(0)
@@ -156,6 +159,25 @@ def settle(intervals: Iterable[Interval], most: int) -> list[Interval]:
             until,
         )
         for item, until in zip(settled, [*ends, None], strict=True)
+    ]
+
+
+def _told(intervals: Iterable[Interval]) -> list[Interval]:
+    """Leave out stays that say nothing of who it was.
+
+    Once a stay at the address showed a hardware address, one that shows none (a resolver's
+    log) is of the holder of its time, however long it lasted. What another device held
+    before the first card was seen stays its own.
+    """
+    known = list(intervals)
+    shown = sorted((item.since, item.device) for item in known if item.mac)
+    if not shown:
+        return known
+    first, device = shown[0]
+    return [item for item in known if item.mac] + [
+        replace(item, seen=min(item.seen, first - _TICK))
+        for item in known
+        if not item.mac and item.device != device and item.since < first
     ]
 
 

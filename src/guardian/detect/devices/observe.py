@@ -102,6 +102,13 @@ def _configured_homes(reader: Reader, settings: Settings, span: dict[str, int]) 
     return pl.DataFrame({"ip": found}, schema={"ip": pl.String})
 
 
+# Whose DHCPv6 identifier it is, where one device alone has it.
+_DUIDS = """
+SELECT value AS duid, min(lower(mac)) AS mac FROM device_hint JOIN device USING (device_id)
+WHERE source = 'duid' AND mac IS NOT NULL GROUP BY value HAVING count(DISTINCT mac) = 1
+"""
+
+
 def _seen(reader: Reader, settings: Settings, span: dict[str, int], *, configured: bool) -> None:
     src, dest = is_home("src_ip", configured=configured), is_home("dest_ip", configured=configured)
     slot = f"time_bucket(INTERVAL '{int(settings.slot_s)} seconds', ts)"
@@ -130,9 +137,14 @@ def _seen(reader: Reader, settings: Settings, span: dict[str, int], *, configure
             SELECT assigned_ip AS ip, lower(client_mac) AS mac, {slot} AS slot, ts, 50 AS weight
             FROM dhcp WHERE {new} AND dhcp_type = 'ack' AND {is_home("assigned_ip")}
             UNION ALL BY NAME
-            SELECT ip, lower(mac) AS mac, {slot} AS slot, ts, 2 AS weight
-            FROM sighting WHERE {new} AND ({is_home("ip")} OR (
-                method = 'ndp' AND mac IS NOT NULL AND regexp_matches(ip, '{GLOBAL_V6}')))
+            SELECT ip, mac, {slot} AS slot, ts, 2 AS weight
+            FROM (
+                SELECT ip, coalesce(lower(s.mac), k.mac) AS mac, ts, method FROM sighting s
+                LEFT JOIN ({_DUIDS}) k ON s.mac IS NULL AND s.method = 'dhcpv6'
+                     AND k.duid = (s.detail ->> '$.client_duid')
+                WHERE {new})
+            WHERE {is_home("ip")} OR (method IN ('ndp', 'dhcpv6') AND mac IS NOT NULL
+                                      AND regexp_matches(ip, '{GLOBAL_V6}'))
             UNION ALL BY NAME
             SELECT src_ip AS ip, NULL AS mac, {slot} AS slot, ts, 1 AS weight
             FROM dns_log WHERE {new} AND ({src} OR regexp_matches(src_ip, '{GLOBAL_V6}'))
