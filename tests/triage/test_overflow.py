@@ -91,7 +91,11 @@ async def test_a_redacted_packet_leaves_and_its_answer_is_mapped_back(
     for private in PRIVATE:
         assert private not in row["body"]
         assert private not in json.dumps(headers)
-    assert "147" in row["body"]  # numbers are told, so that it can be explained
+    # How large a number is is told, so that it can be explained; not which it is.
+    values = json.loads(json.loads(row["body"])["messages"][1]["content"])["values"]
+    (rhythm,) = (each for each in values.values() if "interval_s" in each)
+    assert rhythm == {"connections": 100, "interval_s": 60, "jitter_pct": 2}
+    assert "147" not in row["body"]
 
 
 async def test_what_comes_back_is_checked_like_any_other(home: Store, beacon: Incident) -> None:
@@ -217,6 +221,13 @@ def test_no_marked_string_leaves(name: str, kind: str, data: st.DataObject) -> N
     sent = body(incident([("who", {"name": "x"}), (kind, {name: marked})]))
     assert marked not in sent
     assert "zq" not in sent
+
+
+@given(st.floats(1e-6, 1e14) | st.integers(-(10**14), 10**14))
+def test_of_a_number_one_digit_leaves(value: float) -> None:
+    told = redact._about(value)
+    assert len(f"{abs(told):.10e}".split("e")[0].rstrip("0").rstrip(".")) == 1
+    assert abs(told - value) <= abs(value) / 2
 
 
 def test_a_pseudonym_that_was_not_given_stays_and_is_refused_later() -> None:

@@ -137,6 +137,36 @@ async def test_what_was_recorded_tells_where_words_come_from(home: Store, beacon
     }
 
 
+async def test_an_answer_serves_one_request_one_model_and_one_prompt(
+    home: Store, beacon: Incident, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Change any of the three and the model is asked again; the same three, and it is not."""
+
+    async def told_anew() -> int:
+        """Tell the incident once more, and return how often the model was asked for it."""
+        with home.transaction() as tx:
+            tx.execute("UPDATE incident SET written_by = 'template', model = NULL")
+            tx.execute("DELETE FROM explain_job")
+        before = sum(path == "POST /api/chat" for path, _, _ in server.seen)
+        assert await triage.explain_pending(home, settings(server.url), pool=pool) == 1
+        with home.read() as reader:
+            kept = reader.rows("SELECT request, model_digest, prompt_version FROM explanation")
+        assert len(kept) == len({tuple(row.values()) for row in kept})
+        return sum(path == "POST /api/chat" for path, _, _ in server.seen) - before
+
+    async with StandIn(reply=lambda _: as_text(good_reply(beacon))) as server:
+        pool = Pool(settings(server.url).endpoints)
+        assert await told_anew() == 1
+        assert await told_anew() == 0
+        monkeypatch.setattr(prompt, "version", lambda: "another")
+        assert await told_anew() == 1, "another prompt"
+        assert await told_anew() == 0
+        with home.transaction() as tx:
+            tx.execute("UPDATE incident SET classes = classes || ['malware']")
+        assert await told_anew() == 1, "another packet"
+        await pool.aclose()
+
+
 async def test_a_prompt_that_does_not_fit_is_not_sent_and_blames_nobody(
     home: Store, beacon: Incident
 ) -> None:
@@ -144,7 +174,7 @@ async def test_a_prompt_that_does_not_fit_is_not_sent_and_blames_nobody(
         pool = Pool(settings(server.url).endpoints)
         small = settings(server.url, num_ctx=1024)
         assert await triage.explain_pending(home, small, pool=pool) == 0
-        assert server.seen == []
+        assert not [path for path, _, _ in server.seen if path == "POST /api/chat"]
         assert pool.members[0].failures == 0
         await pool.aclose()
     with home.read() as reader:
@@ -152,6 +182,8 @@ async def test_a_prompt_that_does_not_fit_is_not_sent_and_blames_nobody(
     assert row is not None
     assert row["state"] == "failed"
     assert "too many for 1024" in row["detail"]
+    with home.read() as reader:
+        assert reader.value("SELECT outcome FROM model_call") == "too_long"
 
 
 @pytest.mark.parametrize("reply", ["x" * 1_000_000, "[" * 100_000])

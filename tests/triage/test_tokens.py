@@ -8,7 +8,6 @@ import pytest
 from standin import StandIn
 from test_openai_compatible import Server
 
-from guardian import triage
 from guardian.triage.llm.base import Ask, ModelReplyError, ModelTooLongError
 from guardian.triage.llm.embedded import EmbeddedBackend, model_path
 from guardian.triage.llm.ollama import OllamaBackend
@@ -17,9 +16,6 @@ from guardian.triage.llm.tokens import CAREFUL, FEWEST, Lengths
 
 if TYPE_CHECKING:
     import asyncio
-
-    from guardian.model.incident import Incident
-    from guardian.store import Store
 
 
 def ask(characters: int, **options: Any) -> Ask:
@@ -107,20 +103,6 @@ def test_what_is_learned_is_bounded() -> None:
     lengths.check(ask(1_000), 400)
     lengths.check(ask(1_000), 250)
     assert FEWEST < lengths.per_token < 2.5, "the densest prompt counts"
-
-
-async def test_a_prompt_that_is_too_long_ends_its_job(home: Store, beacon: Incident) -> None:
-    async with StandIn() as server:
-        one = triage.Endpoint(url=server.url, model="small", name="gpu")
-        options = triage.Settings(endpoints=(one,), num_ctx=800)
-        assert await triage.explain_pending(home, options) == 0
-    with home.read() as reader:
-        (call,) = reader.rows("SELECT outcome, detail FROM model_call")
-        (job,) = reader.rows("SELECT state, detail FROM explain_job")
-    assert call["outcome"] == "too_long"
-    assert job["state"] == "failed"
-    assert "too many for 800" in job["detail"]
-    assert beacon.written_by == "template"
 
 
 @pytest.mark.skipif(model_path() is None, reason="the embedded model is not installed")

@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     import argparse
 
 
+_KEPT_UNDER = {
+    "digest": "model", "prompt_version": "prompt", "request": "request", "packet": "packet",
+}  # fmt: skip
+"""What a model's answer is kept under, and the packet that its slots were filled from."""
+
+
 def _ask(options: argparse.Namespace, what: str, **parameters: Any) -> Any:
     return call(config_of(options), what, **parameters)
 
@@ -65,6 +71,9 @@ def explain(options: argparse.Namespace) -> int:
     model = incident["model"] or {}
     if model.get("instead_of"):
         say(f"\nNot asked: {'; '.join(model['instead_of'])}")
+    kept = [f"{name} {model[key]}" for key, name in _KEPT_UNDER.items() if model.get(key)]
+    if kept:
+        say(f"\nKept under: {', '.join(kept)}")
     say(f"\nWords by {incident['written_by']}. Evidence: {len(incident['evidence'])} rows.")
     for proposal in incident["proposals"]:
         say(f"Proposal {proposal}: guardian approve {proposal}")

@@ -1,9 +1,10 @@
 """Make a request about an incident that says nothing of the house.
 
-Of a fact's values only numbers, and words of Guardian's own lists, are told; every other
-value (a name, an address, a host, a company, a time) is told by a pseudonym such as
-``HOST-A``. So the bytes do not depend on any string of the house. On return a pseudonym
-becomes the slot that it stands for, and the answer passes the same checks as any other.
+Of a fact's values only words of Guardian's own lists, and numbers with one digit that
+counts, are told; every other value (a name, an address, a host, a company) is told by a
+pseudonym such as ``HOST-A``, and times not at all. So the bytes do not depend on any
+string of the house. On return a pseudonym becomes the slot that it stands for, and the
+answer passes the same checks as any other.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ class _Names:
         if isinstance(value, bool):
             return value
         if isinstance(value, (int, float)):
-            return value if abs(value) < _LARGEST else None
+            return _about(value) if abs(value) < _LARGEST else None
         if isinstance(value, (list, tuple)):
             return [each for each in value if each in _OURS.get(name, ())] or None
         if not isinstance(value, str) or name.endswith("_at"):
@@ -115,6 +116,16 @@ class _Names:
         pseudonym = f"{called}-{_letters(number)}"
         self.slots[pseudonym] = self._short.get((fact.kind, name), f"{fact.id}.{name}")
         return pseudonym
+
+
+def _about(value: float) -> float:
+    """Return a number with one digit that counts: 147 becomes 100, 1,234,567 a million.
+
+    The exact one could be found again in somebody's logs; how large it is, is enough to find
+    words, and here the slot is filled with what was really counted.
+    """
+    rounded = float(f"{value:.0e}")
+    return int(rounded) if rounded.is_integer() else rounded
 
 
 def _letters(number: int) -> str:

@@ -55,6 +55,14 @@ def origin(reader: Reader, incident_id: int) -> Origin | None:
             notes.append(f"not asked: {'; '.join(better[:4])}")
         digest = words.clean(str(model.get("digest", "")), 80)
         notes.append(f"digest {digest[:12]}" if digest else "")
+        # What an answer is kept under, and the packet that its slots were filled from.
+        for name, text in (
+            ("prompt_version", "prompt"),
+            ("request", "request"),
+            ("packet", "packet"),
+        ):
+            value = words.clean(str(model.get(name, "")), 80)
+            notes.append(f"{text} {value[:12]}" if value else "")
         changed = model_endpoints.change_of(reader, str(model.get("endpoint", "")), digest)
         if changed:
             notes.append(f"another model is under that name now: {words.clean(changed, 12)}")
