@@ -22,6 +22,9 @@ _MARK = "contact"
 MAX_TAIL = 200_000
 """Rows since the mark after which a run does not wait for the hour to end: about a second of
 counting."""
+STEP = 1_000_000
+"""So many rows are counted in one transaction: others write in between. Nor does anybody who
+asks count more: while a store without sums catches up, its older hours are shown first."""
 
 # Rows with $after < id <= $upto, as contacts with known names. One visit leaves a question, a
 # hello, a flow and perhaps a resolver's log line: each is a kind of its own. Bytes are those of
@@ -31,11 +34,14 @@ _FRESH = """
 known AS (SELECT DISTINCT name FROM name_hit WHERE list_contains($classes, class)),
 resolver AS (SELECT DISTINCT dest_ip AS ip FROM dns WHERE id > $after AND id <= $upto AND dest_port = 53),
 fresh_flow AS (SELECT * FROM flow WHERE id > $after AND id <= $upto AND coalesce(dest_port, 0) <> 53),
--- The hello of a flow is no older than the flow, but may have come with an earlier batch.
+-- The hello of a flow lies within its time, but may have come with an earlier batch.
 spoken AS (
-    SELECT source_id, flow_id, lower(sni) AS name FROM tls WHERE ts >= (SELECT min(ts) FROM fresh_flow) AND sni LIKE '%.%'
-    UNION ALL SELECT source_id, flow_id, lower(sni) FROM quic WHERE ts >= (SELECT min(ts) FROM fresh_flow) AND sni LIKE '%.%'
-    UNION ALL SELECT source_id, flow_id, lower(hostname) FROM http WHERE ts >= (SELECT min(ts) FROM fresh_flow) AND hostname LIKE '%.%'
+    SELECT source_id, flow_id, lower(sni) AS name FROM tls WHERE sni LIKE '%.%'
+      AND ts BETWEEN (SELECT min(ts) FROM fresh_flow) AND (SELECT max(coalesce(end_ts, ts)) + INTERVAL 5 MINUTES FROM fresh_flow)
+    UNION ALL SELECT source_id, flow_id, lower(sni) FROM quic WHERE sni LIKE '%.%'
+      AND ts BETWEEN (SELECT min(ts) FROM fresh_flow) AND (SELECT max(coalesce(end_ts, ts)) + INTERVAL 5 MINUTES FROM fresh_flow)
+    UNION ALL SELECT source_id, flow_id, lower(hostname) FROM http WHERE hostname LIKE '%.%'
+      AND ts BETWEEN (SELECT min(ts) FROM fresh_flow) AND (SELECT max(coalesce(end_ts, ts)) + INTERVAL 5 MINUTES FROM fresh_flow)
 ),
 own AS (
     SELECT source_id, flow_id, min(name) AS name FROM spoken SEMI JOIN fresh_flow USING (source_id, flow_id)
@@ -109,8 +115,14 @@ active AS (
 
 
 def tail(reader: Reader) -> dict[str, Any]:
-    """Return what ``CONTACT`` and ``ACTIVE`` bind for the rows since the mark."""
-    return {"after": _mark(reader), "upto": _newest(reader)}
+    """Return what ``CONTACT`` and ``ACTIVE`` bind for the rows since the mark.
+
+    Where more than ``STEP`` rows are behind, for the oldest of them.
+    """
+    after, newest = _mark(reader), _newest(reader)
+    if newest - after > STEP:
+        after = max(after, _oldest(reader) - 1)
+    return {"after": after, "upto": min(newest, after + STEP)}
 
 
 def first_hour(reader: Reader) -> datetime | None:
@@ -124,19 +136,25 @@ def first_hour(reader: Reader) -> datetime | None:
 
 
 def update(store: Store) -> int:
-    """Add the rows since the mark when a new hour has begun; return the rows added."""
-    with store.read() as reader:
-        bound = tail(reader)
-        if bound["upto"] <= bound["after"]:
-            return 0
-        if bound["upto"] - bound["after"] <= MAX_TAIL and not _new_hour(reader, bound):
-            return 0
-    with store.transaction() as tx:
-        return _add(tx, bound)
+    """Add the rows since the mark when a new hour has begun; return the rows added.
+
+    What is far behind is added step by step, each in a transaction of its own.
+    """
+    added = 0
+    while True:
+        with store.read() as reader:
+            bound, mark = tail(reader), _mark(reader)
+            behind = bound["upto"] - bound["after"]
+            if behind <= 0 or (behind <= MAX_TAIL and not _new_hour(reader, bound)):
+                return added
+        with store.transaction() as tx:
+            if _mark(tx) != mark:
+                return added  # somebody else was here meanwhile
+            added += _add(tx, bound)
 
 
-def rebuild(tx: Transaction) -> int:
-    """Count what is still stored anew, for a catalogue that changed; return the rows added.
+def rebuild(tx: Transaction) -> None:
+    """Have what is still stored counted anew by the next ``update``: the catalogue changed.
 
     Hours whose rows are gone stay as they were counted.
     """
@@ -145,10 +163,10 @@ def rebuild(tx: Transaction) -> int:
         "UNION ALL SELECT min(ts) FROM dns_log UNION ALL SELECT min(ts) FROM tls)"
     )
     if first is None or not _mark(tx):
-        return 0
+        return
     for table in ("contact_hour", "active_hour"):
         tx.execute(f"DELETE FROM {table} WHERE bucket >= date_trunc('hour', $t)", {"t": first})
-    return _add(tx, {"after": 0, "upto": _newest(tx)})
+    tx.execute("DELETE FROM rollup_mark WHERE name = ?", [_MARK])
 
 
 def _mark(reader: Reader) -> int:
@@ -157,6 +175,13 @@ def _mark(reader: Reader) -> int:
 
 def _newest(reader: Reader) -> int:
     return int(reader.value("SELECT next_id FROM row_counter")) - 1
+
+
+def _oldest(reader: Reader) -> int:
+    """Return the smallest id in the fast tier: there is nothing to count before it."""
+    tables = ("flow", "dns", "dns_log", "tls", "quic", "http", "sighting")
+    each = " UNION ALL ".join(f"SELECT min(id) AS id FROM {table}" for table in tables)
+    return int(reader.value(f"SELECT min(id) FROM ({each})") or 1)
 
 
 def _new_hour(reader: Reader, bound: dict[str, Any]) -> bool:

@@ -65,18 +65,25 @@ def _summed(
 ) -> list[Row]:
     return reader.rows(
         f"""{contacts.CONTACT},
-        timed AS (
-            SELECT *, hour(bucket + to_seconds($offset_s)) AS hour_of_day, list_contains($away, bucket) AS is_away FROM seen
+        -- First by name, of which there are few: who stands behind it is looked up once.
+        by_name AS (
+            SELECT device_id, name, kind, sum(contacts)::BIGINT AS contacts, sum(refused)::BIGINT AS refused,
+                   coalesce(sum(contacts) FILTER (
+                       hour(bucket + to_seconds($offset_s)) >= $night_from OR hour(bucket + to_seconds($offset_s)) < $night_to), 0) AS night,
+                   coalesce(sum(contacts) FILTER (list_contains($away, bucket)), 0) AS away,
+                   sum(bytes_up)::BIGINT AS bytes_up, sum(bytes_down)::BIGINT AS bytes_down,
+                   min(bucket) AS first_seen, max(bucket) AS last_seen
+            FROM contact GROUP BY device_id, name, kind
         ),
         counted AS (
             SELECT device_id, company, class, kind, sum(contacts)::BIGINT AS contacts, sum(refused)::BIGINT AS refused,
-                   coalesce(sum(contacts) FILTER (hour_of_day >= $night_from OR hour_of_day < $night_to), 0) AS night,
-                   coalesce(sum(contacts) FILTER (is_away), 0) AS away,
+                   sum(night) AS night, sum(away) AS away,
                    sum(bytes_up)::BIGINT AS bytes_up, sum(bytes_down)::BIGINT AS bytes_down,
-                   min(bucket) AS first_seen, max(bucket) AS last_seen,
+                   min(first_seen) AS first_seen, max(last_seen) AS last_seen,
                    list_sort(list_distinct(list(service))) AS services,
                    list_sort(list_distinct(flatten(list(purposes)))) AS purposes, min(grade) AS grade
-            FROM timed GROUP BY ALL
+            FROM by_name JOIN name_hit h USING (name) WHERE list_contains($classes, h.class)
+            GROUP BY device_id, company, class, kind
         )
         SELECT c.device_id, coalesce(any_value(d.name), c.device_id) AS device, any_value(d.kind) AS device_kind,
                company, class,
@@ -117,10 +124,12 @@ def _weekly(
     rows = reader.rows(
         f"""{contacts.CONTACT}
         SELECT device_id, company, class, week, max(contacts)::BIGINT AS contacts FROM (
-            SELECT device_id, company, class, kind,
-                   least(floor(epoch($until::TIMESTAMP - bucket) / 604800)::INTEGER, $weeks - 1) AS week,
-                   sum(contacts) AS contacts
-            FROM seen GROUP BY ALL)
+            SELECT device_id, company, class, kind, week, sum(contacts) AS contacts FROM (
+                SELECT device_id, name, kind,
+                       least(floor(epoch($until::TIMESTAMP - bucket) / 604800)::INTEGER, $weeks - 1) AS week,
+                       sum(contacts) AS contacts
+                FROM contact GROUP BY ALL
+            ) JOIN name_hit h USING (name) WHERE list_contains($classes, h.class) GROUP BY ALL)
         GROUP BY ALL
         """,  # noqa: E501 - a row of the result is one line
         {**_bound(reader, since, until), "weeks": WEEKS},
