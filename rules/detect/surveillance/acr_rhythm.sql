@@ -4,7 +4,7 @@
 -- class: acr
 -- level: low
 -- tags: []
--- description: A TV sends a little more than it gets, in messages of one size, every 15 or every 60 seconds for as long as it is on. That is consistent with a set that reports what is on its screen; by rhythm alone it is possible, no more. Of a device of unknown kind it is said only when its reports were seen to end with everything else it does, as when a set is switched off.
+-- description: A TV sends a little more than it gets, in messages of one size, every 15 or every 60 seconds for as long as it is on. That is consistent with a set that reports what is on its screen; by rhythm alone it is possible, no more. Of a device of unknown kind it is said only when its reports were seen to end with everything else it does, as when a set is switched off, and when it got as much from elsewhere as pictures take.
 -- falsepositives:
 --   - A status report of an app or of the set itself that is sent as often.
 --   - A battery-driven gadget that reports every minute while it is awake.
@@ -28,6 +28,7 @@
 --   off_grace_s: {default: 120, unit: s, reason: "reports stop at most two minutes after the set is switched off"}
 --   off_share: {default: 0.1, unit: share, reason: "of the bytes of the half hour before, so little is left in the half hour after: standby"}
 --   off_min: {default: 3, unit: other calls, reason: "in the half hour before; of a set that did nothing else, nothing can be told"}
+--   min_shown_bytes: {default: 200000, unit: bytes, reason: "got from elsewhere in some half hour before: what is on a screen has pictures; an inverter or a meter gets less"}
 --   max_on_h: {default: 20, unit: hours, reason: "no screen is on for longer in a day; what goes on is no report of a screen"}
 --   other_ports: {default: [22, 53, 67, 68, 123, 137, 138, 161, 514, 546, 547, 853, 1194, 1883, 1900, 3478, 3702, 5060, 5353, 5355, 8883, 41641, 51820], unit: ports, reason: "time, names, logs, calls, tunnels and the keep-alives of gadgets are periodic by design"}
 WITH spoken AS (
@@ -83,13 +84,14 @@ ending AS (
 around AS (
     SELECT e.src_ip, e.dest, e.ts, count(*) FILTER (f.ts <= e.ts + to_seconds($off_grace_s)) AS n_before,
            coalesce(sum(f.up + f.down) FILTER (f.ts <= e.ts + to_seconds($off_grace_s)), 0) AS before,
-           coalesce(sum(f.up + f.down) FILTER (f.ts > e.ts + to_seconds($off_grace_s)), 0) AS after
+           coalesce(sum(f.up + f.down) FILTER (f.ts > e.ts + to_seconds($off_grace_s)), 0) AS after,
+           coalesce(sum(f.down) FILTER (f.ts <= e.ts + to_seconds($off_grace_s)), 0) AS got
     FROM ending e JOIN call f ON f.src_ip = e.src_ip AND f.dest <> e.dest AND f.ts BETWEEN e.ts - INTERVAL 30 MINUTE AND e.ts + INTERVAL 32 MINUTE
     GROUP BY ALL
 ),
 power AS (
     SELECT src_ip, dest, count(*) FILTER (n_before >= $off_min AND after <= $off_share * before) AS with_power,
-           count(*) FILTER (n_before >= $off_min AND after > $off_share * before) AS without_power
+           count(*) FILTER (n_before >= $off_min AND after > $off_share * before) AS without_power, max(got) AS shown
     FROM around GROUP BY ALL
 )
 SELECT 'rhythm>' || dest AS key, src_ip, list_distinct([dest] || ips) AS peers, first_seen, last_seen, reports AS count,
@@ -99,6 +101,6 @@ SELECT 'rhythm>' || dest AS key, src_ip, list_distinct([dest] || ips) AS peers, 
         bytes_up: bytes_up::BIGINT, present_s: present_s, ended_with_power: with_power, ended_otherwise: without_power} AS facts,
        list_transform(ids, lambda i: 'flow:' || i) AS evidence
 FROM even LEFT JOIN power USING (src_ip, dest)
-WHERE (list_contains($kinds, kind) OR (coalesce(with_power, 0) > 0 AND without_power = 0))
+WHERE (list_contains($kinds, kind) OR (coalesce(with_power, 0) > 0 AND without_power = 0 AND shown >= $min_shown_bytes))
   AND NOT EXISTS (SELECT 1 FROM periodic_fingerprint p WHERE p.origin = 'measured' AND (dest = p.name OR ends_with(dest, '.' || p.name))
                   AND abs(period_s - p.period_s) <= greatest(1, 0.05 * p.period_s))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from guardian.lab import scenes_devices as devices
+from guardian.lab import scenes_doubles as doubles
 from guardian.lab import scenes_screens as screens
 
 if TYPE_CHECKING:
@@ -154,4 +155,11 @@ SCENES = (
     _miss("casting to one speaker", devices.casting),
     _one("crawler of an AI company reads the home's site", devices.crawled, crawler=True),
     _miss("people read the home's site", devices.read_by_people, crawler=False),
+    _miss("video call on a TV", doubles.tv_call, rhythm=False),
+    _miss("console that plays in a cloud", doubles.cloud_game, rhythm=False),
+    _miss("e-reader", doubles.e_reader, rhythm=False),
+    _miss("thermostat without a known name", doubles.thermostat, rhythm=False),
+    _miss("solar inverter, ends at dusk", doubles.inverter, rhythm=False),
+    _miss("baby monitor watched at night", doubles.baby_monitor, uplink=False),
+    _miss("night backup of a NAS", doubles.night_backup, rhythm=False, uplink=False),
 )
