@@ -95,9 +95,13 @@ async def test_it_ends_by_itself_and_is_offered_again_if_it_goes_on(
     await respond.step(story.store, settings, now=T0)
     await respond.step(story.store, settings, now=T0 + timedelta(minutes=59))
     assert state(story) == "verified"
+    with story.store.transaction() as tx:
+        tx.execute("UPDATE enforcement SET watch = NULL")
     ended = T0 + timedelta(hours=1)
     await respond.step(story.store, settings, now=ended)
     assert state(story) == "reverted"
+    # Its last minutes were looked at before it was taken back.
+    assert story.rows("SELECT watch FROM enforcement")[0]["watch"] is not None
     assert (await asked(resolver, "evil.example")).values == ("203.0.113.6",)
     assert story.rows("SELECT channel FROM decision ORDER BY id DESC")[0]["channel"] == "expiry"
 

@@ -101,14 +101,24 @@ def store() -> Iterator[Store]:
     opened.close()
 
 
-def trial(store: Store, *scenes: Callable[[Scene], None], house: bool = False) -> dict[str, Any]:
-    """Return what a trial in force on the set sees."""
+def hammers(scene: Scene) -> None:
+    """It tries the blocked address every few seconds, and gets no answer."""
+    for index in range(60):
+        scene.connect(TV, "198.51.100.12", ON + 5 + index * 5, up=60, down=0)
+
+
+def trial(
+    store: Store, *scenes: Callable[[Scene], None], house: bool = False,
+    addresses: tuple[str, ...] = (),
+) -> dict[str, Any]:  # fmt: skip
+    """Return what a trial in force on the set sees; of a name, or of addresses alone."""
     scene = Scene()
     for each in (habits, *scenes):
         each(scene)
     scene.commit(store)
     detect.run(store, NONE)
-    target = {"names": [NAME], "addresses": [], "subdomains": True, "device_id": None,
+    target = {"names": [] if addresses else [NAME], "addresses": list(addresses),
+              "subdomains": True, "device_id": None,
               "device_ips": [] if house else [TV]}  # fmt: skip
     applied = START + timedelta(seconds=ON)
     with store.transaction() as tx:
@@ -157,6 +167,26 @@ def test_a_block_for_the_whole_house_watches_who_asked(store: Store) -> None:
     seen = trial(store, quiet, to_address, to_doh, house=True)
     assert seen["bare_addresses"] == ["198.51.100.77"]
     assert seen["other_resolvers"] == ["dns.google"]
+
+
+@pytest.mark.parametrize("house", [False, True])
+@pytest.mark.parametrize(
+    ("scene", "words"),
+    [
+        (None, []),
+        (hammers, ["again and again"]),
+        (to_address, ["no name was asked for since then: 198.51.100.77"]),
+        (to_doh, ["asks another resolver"]),
+    ],
+    ids=["nothing", "hammers", "address", "doh"],
+)
+def test_a_block_of_an_address_is_watched_as_well(
+    store: Store, scene: Callable[[Scene], None] | None, words: list[str], house: bool
+) -> None:
+    seen = trial(store, *([scene] if scene else []), house=house, addresses=("198.51.100.12",))
+    told = watch.remarks(seen)
+    assert len(told) == len(words), told
+    assert all(word in said for word, said in zip(words, told, strict=True))
 
 
 def test_what_is_seen_stands_on_the_page_and_in_the_letter(store: Store) -> None:

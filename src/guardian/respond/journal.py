@@ -111,6 +111,8 @@ class _Pass:
         """Begin to undo what has reached its end."""
         due = [e for e in _read(self._store, _IN_FORCE) if e.ends_at <= self._now()]
         for enforcement in due:
+            if enforcement.state is EnforcementState.VERIFIED:
+                self._look(enforcement)  # its last minutes too
             now = self._now()
             with self._store.transaction() as tx:
                 tx.execute(
@@ -203,6 +205,14 @@ class _Pass:
 
     def _still(self, enforcement: Enforcement) -> bool:
         """Note that it holds, and what the devices did since; return whether that is news."""
+        news = self._look(enforcement)
+        responses.update(
+            self._store, enforcement.id, checked_at=self._now(), error=None, attempts=0
+        )
+        return news
+
+    def _look(self, enforcement: Enforcement) -> bool:
+        """Keep what the devices did since it is in force; return whether that is news."""
         now = self._now()
         with self._store.read() as reader:
             seen = watch.look(reader, enforcement, self._settings, now)
@@ -211,9 +221,7 @@ class _Pass:
             if news:
                 detail = "; ".join(watch.remarks(seen)) or "its devices have calmed down"
                 responses.note(tx, enforcement.id, enforcement.state, now, detail)
-        responses.update(
-            self._store, enforcement.id, checked_at=now, error=None, attempts=0, watch=seen
-        )
+        responses.update(self._store, enforcement.id, watch=seen)
         return news
 
     async def _undo(self, enforcement: Enforcement) -> bool:

@@ -35,9 +35,11 @@ def look(
     """Return what the devices asked since the block is in force, beside the day before it."""
     target = enforcement.target
     applied = enforcement.applied_at or enforcement.asked_at
-    if not target.names or now <= applied:
+    if now <= applied:
         return {}
     without = protect.askers_for_others(settings)
+    if not target.names:
+        return _look_at_addresses(reader, enforcement, settings, now, without)
 
     def counted(since: datetime, until: datetime) -> int:
         looked = forecasts.look_back(
@@ -69,34 +71,78 @@ def look(
         if registrable(name) in families
         and not any(is_below(name, parent) for parent in target.names)
     ]
-    storm = (
-        questions >= settings.storm_questions
-        and questions / hours >= settings.storm_factor * max(before, 1 / 24)
+    ips = target.device_ips or fallbacks.askers(
+        reader,
+        target.names,
+        since=applied - timedelta(days=settings.forecast_days),
+        until=now,
+        without=without,
     )
     return {
-        "questions": questions,
-        "per_hour": round(questions / hours, 1),
-        "per_hour_before": round(before, 1),
-        "storm": storm,
+        **_told(questions, hours, before, settings),
         "new_names": fallback[:_SHOWN],
-        **_around(reader, enforcement, settings, now, without),
+        **_around(reader, ips, enforcement, settings, now),
     }
 
 
-def _around(
+def _told(tries: int, hours: float, before: float, settings: Settings) -> dict[str, Any]:
+    storm = tries >= settings.storm_questions and tries / hours >= settings.storm_factor * max(
+        before, 1 / 24
+    )
+    return {
+        "questions": tries,
+        "per_hour": round(tries / hours, 1),
+        "per_hour_before": round(before, 1),
+        "storm": storm,
+    }
+
+
+def _look_at_addresses(
     reader: Reader,
     enforcement: Enforcement,
     settings: Settings,
     now: datetime,
     without: Sequence[str],
 ) -> dict[str, Any]:
-    """Return the addresses and resolvers that its devices took up since it is in force."""
+    """Return the same of a block of addresses alone: tries to connect stand for questions."""
     target = enforcement.target
     applied = enforcement.applied_at or enforcement.asked_at
     known_since = applied - timedelta(days=settings.forecast_days)
-    ips = target.device_ips or fallbacks.askers(
-        reader, target.names, since=known_since, until=now, without=without
+
+    def tried(since: datetime, until: datetime) -> dict[str, int]:
+        return fallbacks.callers(
+            reader, target.addresses, device_ips=target.device_ips, since=since, until=until,
+            without=without,
+        )  # fmt: skip
+
+    now_tried, day_before = tried(applied, now), tried(applied - _BEFORE, applied)
+    ips = target.device_ips or sorted({*now_tried, *tried(known_since, applied)})
+    owners = forecasts.names_of(
+        reader, target.addresses, device_ips=ips, since=known_since, until=applied
     )
+    families = {registrable(name) for name in owners} - {None}
+    fresh = forecasts.first_asked(
+        reader, device_ips=ips, since=applied, until=now, known_since=known_since, without=without
+    )
+    hours = max((now - applied).total_seconds() / 3600, 1 / 60)
+    before = sum(day_before.values()) / (_BEFORE.total_seconds() / 3600)
+    return {
+        **_told(sum(now_tried.values()), hours, before, settings),
+        "new_names": [name for name in fresh if registrable(name) in families][:_SHOWN],
+        **_around(reader, ips, enforcement, settings, now),
+    }
+
+
+def _around(
+    reader: Reader,
+    ips: Sequence[str],
+    enforcement: Enforcement,
+    settings: Settings,
+    now: datetime,
+) -> dict[str, Any]:
+    """Return the addresses and resolvers that its devices took up since it is in force."""
+    applied = enforcement.applied_at or enforcement.asked_at
+    known_since = applied - timedelta(days=settings.forecast_days)
     if not ips:
         return {"bare_addresses": [], "other_resolvers": []}
     bare = fallbacks.bare_addresses(reader, ips, since=applied, until=now, known_since=known_since)
@@ -104,7 +150,9 @@ def _around(
         reader, ips, since=applied, until=now, known_since=known_since
     )
     return {
-        "bare_addresses": [row["ip"] for row in bare][:_SHOWN],
+        "bare_addresses": [
+            row["ip"] for row in bare if row["ip"] not in enforcement.target.addresses
+        ][:_SHOWN],
         "other_resolvers": [row["resolver"] for row in resolvers][:_SHOWN],
     }
 

@@ -38,6 +38,23 @@ def askers(
     return [row["src_ip"] for row in rows]
 
 
+def callers(
+    reader: Reader, addresses: Sequence[str], *, device_ips: Sequence[str], since: datetime,
+    until: datetime, without: Sequence[str] = (),
+) -> dict[str, int]:  # fmt: skip
+    """Return who tried to reach some addresses (empty ``device_ips``: any), and how often."""
+    rows = reader.rows(
+        "SELECT src_ip, count(*) AS tries FROM flow WHERE ts >= $since AND ts < $until "
+        "AND list_contains($addresses::VARCHAR[], dest_ip) AND src_ip IS NOT NULL "
+        "AND (len($ips) = 0 OR list_contains($ips, src_ip)) "
+        "AND NOT list_contains($without::VARCHAR[], src_ip) "
+        "GROUP BY src_ip ORDER BY tries DESC, src_ip LIMIT 200",
+        {"addresses": list(addresses), "ips": list(device_ips), "since": since, "until": until,
+         "without": list(without)},
+    )  # fmt: skip
+    return {row["src_ip"]: row["tries"] for row in rows}
+
+
 def bare_addresses(
     reader: Reader, device_ips: Sequence[str], *, since: datetime, until: datetime,
     known_since: datetime,
