@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -64,3 +64,24 @@ def test_a_store_of_a_newer_guardian_is_refused(tmp_path: Path) -> None:
         )
     with pytest.raises(SchemaTooNewError, match="9999"):
         Store.open(tmp_path)
+
+
+def test_one_event_from_the_future_makes_nothing_old(memory_store: Store) -> None:
+    now = ingest.utc_now()
+    source = ingest.register(memory_store, SourceInfo(name="x", kind="x", path="x"))
+
+    def add(*moments: datetime) -> datetime:
+        rows = pa.table({
+            "ts": pa.array(moments, pa.timestamp("us")),
+            "method": ["arp"] * len(moments),
+        })  # fmt: skip
+        ingest.commit(memory_store, source, Batch(tables={"sighting": rows}, bookmark={}))
+        with memory_store.read() as reader:
+            return reader.value("SELECT last_event FROM source WHERE source_id = ?", [source])
+
+    far = datetime(2099, 1, 1)
+    old = now - timedelta(days=900)
+    assert add(old, far) == old
+    assert add(far) == far  # all there is: one of the two clocks is wrong, and health says so
+    assert add(now) == now  # until it is right again
+    assert add(old) == now

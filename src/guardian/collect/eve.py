@@ -31,6 +31,7 @@ from guardian.collect.tail_mark import Mark
 from guardian.collect.tailer import Tailer
 from guardian.errors import StoreError
 from guardian.model.batch import Batch, Reject, SourceInfo
+from guardian.store.ingest import latest, utc_now
 from guardian.store.scratch import Scratch
 
 if TYPE_CHECKING:
@@ -165,8 +166,7 @@ class EveDecoder:
             parts.setdefault(table, []).append(rows)
         self._incoming.table = _NOTHING  # frees the lines
         whole = {table: pa.concat_tables(rows) for table, rows in parts.items()}
-        moments = [moment for rows in whole.values() if (moment := _newest(rows)) is not None]
-        newest = max(moments, default=None)
+        newest = latest(map(_times, whole.values()), utc_now())
         return {table: rows.drop_columns(_ASIDE) for table, rows in whole.items()}, newest
 
     def _kinds(self, lines: _Lines) -> pl.Series:
@@ -234,15 +234,14 @@ class EveDecoder:
             yield table, rows
 
 
-def _newest(rows: pa.Table) -> datetime | None:
-    """Return the latest time of an event of the network.
+def _times(rows: pa.Table) -> pa.ChunkedArray:
+    """Return the times of events of the network.
 
     Statistics bear the time of the machine that reads, years after an old capture's packets.
     """
     if "event_type" in rows.column_names:
         rows = rows.filter(pc.not_equal(rows["event_type"], "stats"))
-    moment: datetime | None = pc.max(rows["seen"]).as_py()
-    return moment
+    return rows["seen"]
 
 
 class _Lines:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from guardian.store import clock, engine, retention
+from guardian.store import clock, engine, ingest, retention
 from guardian.store.limits import TABLES
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from guardian.store import Reader, Store
-
-AHEAD = timedelta(hours=1)
-"""Events dated further ahead than this come from a clock that is wrong."""
 
 
 def storage(store: Store, reader: Reader) -> dict[str, Any]:
@@ -69,7 +65,8 @@ def reasons(store: Store, *, now: datetime) -> list[tuple[str, str, str]]:
         if jumped:
             found.append(("amber", "clock", jumped))
         for row in reader.rows(
-            "SELECT name, last_event FROM source WHERE last_event > ? ORDER BY name", [now + AHEAD]
+            "SELECT name, last_event FROM source WHERE last_event > ? ORDER BY name",
+            [now + ingest.AHEAD],
         ):
             text = (
                 f"{row['name']}: events are dated {row['last_event']:%Y-%m-%d %H:%M} UTC, which "

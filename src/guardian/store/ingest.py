@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from guardian.model.secrets import hide_bytes
@@ -13,8 +14,6 @@ from guardian.store.limits import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-    import pyarrow as pa
 
     from guardian.model.batch import Batch, Reject, SourceInfo
     from guardian.store.connection import Store, Transaction
@@ -24,6 +23,26 @@ QUARANTINE_SAMPLES = 200
 
 DROPS_WINDOW_S = 600.0
 """So long a source that lost something counts as one that cannot keep up."""
+
+
+AHEAD = timedelta(hours=1)
+"""Events dated further ahead than this come from a clock that is wrong."""
+
+
+def latest(columns: Iterable[pa.ChunkedArray], now: datetime) -> datetime | None:
+    """Return the latest of some columns of times: a few that are still to come do not count.
+
+    One event from a device whose clock is wrong must not make everything else look old.
+    Where all are still to come, it is the source's clock or ours, and the latest is told.
+    """
+    ahead: list[datetime] = []
+    past: list[datetime] = []
+    for moments in columns:
+        limit = pa.scalar(now + AHEAD, moments.type)
+        ahead.append(pc.max(moments).as_py())
+        past.append(pc.max(pc.filter(moments, pc.less_equal(moments, limit))).as_py())
+    found = [moment for moment in past if moment] or [moment for moment in ahead if moment]
+    return max(found, default=None)
 
 
 def utc_now() -> datetime:
@@ -122,12 +141,13 @@ def commit(store: Store, source_id: int, batch: Batch) -> None:
 
 def write(tx: Transaction, source_id: int, batch: Batch) -> None:
     """Write a batch and its bookmark into an open transaction."""
-    newest: list[datetime] = [] if batch.newest is None else [batch.newest]
+    now = utc_now()
+    times = []
     if batch.numbered:
         _insert_numbered(tx, batch, source_id)
     for table, columns in batch.tables.items():
         if columns.num_rows and not batch.numbered:
-            newest.append(pc.max(columns["ts"]).as_py())
+            times.append(columns["ts"])
             key = batch.replace.get(table)
             append(tx, table, _changed(tx, table, columns, source_id, key), source_id)
     _reject(tx, source_id, batch.rejects)
@@ -135,15 +155,18 @@ def write(tx: Transaction, source_id: int, batch: Batch) -> None:
         """
         UPDATE source
         SET bookmark = $bookmark, events = events + $events, rejected = rejected + $rejected,
-            last_read = $now, last_event = greatest(last_event, $newest)
+            last_read = $now,
+            last_event = CASE WHEN last_event > $ahead THEN coalesce($newest, last_event)
+                              ELSE greatest(last_event, $newest) END
         WHERE source_id = $source_id
         """,
         {
             "bookmark": json.dumps(batch.bookmark),
             "events": batch.events,
             "rejected": batch.rejected,
-            "now": utc_now(),
-            "newest": max(newest, default=None),
+            "now": now,
+            "ahead": now + AHEAD,
+            "newest": batch.newest or latest(times, now),
             "source_id": source_id,
         },
     )
