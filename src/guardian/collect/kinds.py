@@ -28,6 +28,19 @@ _CAPTURE_MAGICS = (
     b"\x0a\x0d\x0d\x0a",  # pcapng section header
 )
 
+_REMEDIES = (
+    (b"PK\x03\x04", "a zip archive: unpack it and read what is in it"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive: unpack it and read what is in it"),
+    (b"Rar!", "a RAR archive: unpack it and read what is in it"),
+    (b"\xfd7zXZ\x00", "compressed with xz, which is not read (gzip and zstd are): unxz it first"),
+    (b"BZh", "compressed with bzip2, which is not read (gzip and zstd are): bunzip2 it first"),
+    (b"snoop\x00\x00\x00", "a snoop capture: convert it with `editcap -F pcapng IN OUT`"),
+    (b"GMBU", "a Network Monitor capture: convert it with `editcap -F pcapng IN OUT`"),
+    (b"RTSS", "a Network Monitor capture: convert it with `editcap -F pcapng IN OUT`"),
+    (b"btsnoop\x00", "a Bluetooth capture: there is no IP in it that Guardian could judge"),
+)
+"""What files that Guardian does not read begin with, and what to do with them."""
+
 
 def is_capture(_path: Path, head: bytes) -> bool:
     """Tell a packet capture (pcap or pcapng)."""
@@ -69,6 +82,10 @@ def detect_kind(path: Path) -> str:
     if path.is_file() and not first:
         msg = f"{path} is empty: there is nothing to read"
         raise UnknownFormatError(msg)
+    for magic, remedy in _REMEDIES:
+        if first.startswith(magic):
+            msg = f"{path} is {remedy}"
+            raise UnknownFormatError(msg)
     known = ", ".join(kind for kind, _ in SNIFFERS)
     msg = f"{path}: no collector knows this format (known: {known})"
     raise UnknownFormatError(msg)

@@ -11,11 +11,13 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 ETHERNET = 1
 NFLOG = 239
+NULL, LOOP, PPPOE, LINUX_SLL = 0, 108, 51, 113
+WIFI, WIFI_RADIOTAP, WIFI_PPI = 105, 127, 192
 LINUX_SLL2 = 276
 OPENED = frozenset({0, ETHERNET, 9, 12, 14, 101, 104, 113, 228, 229})
 """Link types that Suricata 7 opens itself, when a capture has only one of them."""
@@ -25,6 +27,7 @@ _MAX_BLOCK_BYTES = 1 << 20
 _LOOKED_AT_BLOCKS = 64
 _LONGEST_FRAME = 1 << 18
 _NFULA_PAYLOAD = 9
+_SNAP = b"\xaa\xaa\x03\x00\x00\x00"
 _HEADER = bytes(12)  # no addresses: nobody's MAC is made up
 
 
@@ -104,11 +107,25 @@ def _ethernet(link_type: int | None, data: bytes) -> bytes | None:
         return data
     if link_type in _RAW_IP:
         return _framed(data)
-    if link_type == LINUX_SLL2 and len(data) > 20:
-        return _HEADER + data[:2] + data[20:]
-    if link_type == NFLOG:
-        return _framed(_nflog_payload(data))
-    return None
+    undo = _UNDO.get(link_type or 0)
+    return None if undo is None else undo(data)
+
+
+def _wifi(data: bytes) -> bytes | None:
+    """Return the Ethernet frame that an 802.11 data frame carries, unless it is sealed."""
+    if len(data) < 24 or data[0] & 0x0C != 0x08 or data[0] & 0x40 or data[1] & 0x40:
+        return None  # no data frame, one without data, or encrypted
+    first, second, third = data[4:10], data[10:16], data[16:22]
+    to_station, from_station = data[1] & 0x02, data[1] & 0x01
+    target, source = (third if from_station else first), (third if to_station else second)
+    start = 24
+    if to_station and from_station:
+        source, start = data[24:30], 30
+    if data[0] & 0x80:  # quality of service, and with the order bit four bytes more
+        start += 6 if data[1] & 0x80 else 2
+    if data[start : start + 6] != _SNAP or len(data) < start + 9:
+        return None
+    return target + source + data[start + 6 :]
 
 
 def _framed(packet: bytes) -> bytes | None:
@@ -128,3 +145,25 @@ def _nflog_payload(data: bytes) -> bytes:
             return data[at + 4 : at + length]
         at += (length + 3) & ~3
     return b""
+
+
+def _typed(data: bytes, kind_at: int, rest_at: int) -> bytes | None:
+    return _HEADER + data[kind_at : kind_at + 2] + data[rest_at:] if len(data) > rest_at else None
+
+
+def _wifi_behind(data: bytes) -> bytes | None:
+    return _wifi(data[int.from_bytes(data[2:4], "little") :])
+
+
+_UNDO: dict[int, Callable[[bytes], bytes | None]] = {
+    NULL: lambda data: _framed(data[4:]),
+    LOOP: lambda data: _framed(data[4:]),
+    PPPOE: lambda data: _framed(data[8:]),
+    LINUX_SLL: lambda data: _typed(data, 14, 16),
+    LINUX_SLL2: lambda data: _typed(data, 0, 20),
+    NFLOG: lambda data: _framed(_nflog_payload(data)),
+    WIFI: _wifi,
+    WIFI_RADIOTAP: _wifi_behind,
+    WIFI_PPI: _wifi_behind,
+}
+"""How to get from the frame of a link type to an Ethernet one."""

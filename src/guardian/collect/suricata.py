@@ -8,6 +8,7 @@ first, with the standard library or Wireshark's editcap and tshark.
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import subprocess
 import time
@@ -58,6 +59,12 @@ class Run:
         lines = [line for line in said.splitlines() if line.startswith(("E:", "Error", "<Error"))]
         if any(_NO_PACKET in line for line in lines):
             return None  # a capture without a packet is whole, there is only nothing in it
+        unknown = re.search(r"datalink type (\d+)", lines[0]) if lines else None
+        if unknown:
+            return (
+                f"{self.capture}: link type {unknown[1]}, and no packet of it shows IP (encrypted "
+                "Wi-Fi, USB, Bluetooth, a field bus): there is nothing in it to judge"
+            )
         if lines:  # the first says what went wrong, the rest what followed from it
             return f"{self.capture}: Suricata says: {_plain(lines[0])}"
         if code != 0:
