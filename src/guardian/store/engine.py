@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import logging
 import os
 import re
@@ -24,8 +25,10 @@ from guardian.store.failures import explained, mapped_errors
 if TYPE_CHECKING:
     from pathlib import Path
 
-_M_ARENA_MAX = -8
-"""The parameter's number in malloc.h."""
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+"""The parameters' numbers in malloc.h."""
+LARGE_BYTES = 256 << 10
+"""From here on a piece of memory is the system's own: a column of a small batch is one."""
 
 log = logging.getLogger(__name__)
 
@@ -97,15 +100,20 @@ def release_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
+@functools.cache
 def keep_little() -> None:
-    """Let this process keep little of what it frees: for one that runs for months.
+    """Let this process keep little of what it frees: once, before it opens a store.
 
-    All threads share two heaps, since each heap keeps its own leftovers, and Arrow uses them
-    too: a pool of its own kept 66 MB that nothing else could use.
+    All threads share two heaps, since each heap keeps its own leftovers; Arrow uses them too,
+    since a pool of its own kept 66 MB that nothing else could use; and large pieces, as columns
+    are, come from the system and go back to it (docs/performance.md).
     """
     pa.set_memory_pool(pa.system_memory_pool())
-    with contextlib.suppress(AttributeError, OSError):
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+    with contextlib.suppress(AttributeError, OSError):  # only the GNU C library has it
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_ARENA_MAX, 2)
+        mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, 4 * LARGE_BYTES)
 
 
 def connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
@@ -117,6 +125,7 @@ def connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection
         StoreFullError: there is no room to open it.
         StoreError: it cannot be opened; the message says why.
     """
+    keep_little()
     for _ in range(_MENDINGS):
         try:
             return duckdb.connect(str(path), read_only=read_only, config=settings(path))

@@ -64,7 +64,6 @@ class Keeper:
         self._store = store
         self._limits = limits
         self._due_at = 0.0
-        engine.keep_little()
 
     def round(self, *, now: datetime) -> Report | None:
         """Do what is due; None when that was not a whole round.
