@@ -16,6 +16,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from guardian.cli import main
+from guardian.errors import StoreLockedError
+from guardian.store import Store
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -175,6 +179,52 @@ def test_it_follows_answers_and_stops_cleanly(daemon: Running, eve: Path) -> Non
     assert b"the daemon owns" in refused.stderr
     assert daemon.stop() == 0
     assert rows_of(daemon.data) == list(range(1, 301))
+
+
+def test_what_a_person_says_of_devices_goes_through_the_daemon(
+    daemon: Running, eve: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every command of devices over the socket; what one says, the next and the page show."""
+
+    def say(*words: str) -> None:
+        assert main([*words, "--data", str(daemon.data)]) == 0
+        capsys.readouterr()
+
+    def ask(*words: str) -> Any:
+        assert main([*words, "--data", str(daemon.data), "--format", "json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    with eve.open("a") as log:
+        log.write(flow(300).replace("192.168.1.30", "192.168.1.31") + "\n")
+    deadline = time.monotonic() + PATIENCE_S
+    while len(found := ask("devices")) < 2:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.2)
+    with pytest.raises(StoreLockedError):
+        Store.open(daemon.data)
+    one, two = (row["id"] for row in sorted(found, key=lambda row: row["addresses"]))
+    say("device", "set", one, "--kind", "tv", "--room", "attic")
+    say("rename", one, "Old TV")
+    shown = ask("device", "show", "Old TV")
+    assert (shown["kind"], shown["room"], shown["locked"]) == (
+        "tv",
+        "attic",
+        ["kind", "name", "room"],
+    )
+    assert "Old TV" in httpx.get(f"{daemon.url}/devices/{one}").text
+    say("device", "unlock", one, "kind", "room")
+    assert ask("device", "show", one)["locked"] == ["name"]
+    say("device", "merge", two, one)
+    assert [row["id"] for row in ask("devices")] == [one]
+    say("device", "split", two)
+    assert len(ask("devices")) == 2
+    say("segments", "192.168.1.0/24", "--role", "iot", "--name", "Things")
+    (network,) = ask("segments")
+    assert (network["role"], network["name"]) == ("iot", "Things")
+    assert main(["device", "set", "nobody", "--kind", "tv", "--data", str(daemon.data)]) == 3
+    assert daemon.stop() == 0
+    # The store itself holds it: without a daemon the same commands read the file.
+    assert ask("device", "show", one)["name"] == "Old TV"
 
 
 def test_killed_in_the_middle_it_goes_on_where_it_was(tmp_path: Path) -> None:

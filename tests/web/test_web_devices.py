@@ -236,3 +236,33 @@ def test_a_device_of_which_nothing_is_known(store: Store, serve: Callable[..., A
     assert "Nothing can be said" in text
     assert "Learning, day 1 of 7" in text
     assert "No network was seen yet" in empty
+
+
+def test_a_nameless_device_has_a_guess_and_guardian_is_tagged(
+    home: Store, serve: Callable[..., Any]
+) -> None:
+    now = utc_now()
+    with home.transaction() as tx:
+        insert(
+            tx, "device", device_id="dodd", name="Device 192.168.1.77", kind="unknown",
+            first_seen=now, last_seen=now, reasons={},
+        )  # fmt: skip
+        insert(
+            tx, "device_likeness", device_id="dodd", device="acme kettle", matched=2, known=3,
+            reason="because it calls a.example every 60 s " + HOSTILE, made_at=now,
+        )  # fmt: skip
+        insert(tx, "own_address", ip="192.168.1.50", since=now - timedelta(days=9), looked_at=now)
+    with serve(home) as running, httpx.Client(base_url=running.url) as client:
+        page = client.get("/devices/dodd").text
+        assert "may be a “acme kettle”" in page
+        assert "every 60 s &lt;script&gt;" in page
+        assert "Guardian itself" not in page
+        assert "Guardian runs on this machine" in client.get(f"/devices/{OLD}").text
+        assert client.get("/devices").text.count("Guardian itself") == 1
+        # What a person says ends the guessing.
+        client.post(
+            "/devices/dodd/set",
+            data={"name": "Kettle", "kind": "appliance"},
+            headers={"Origin": running.url},
+        )
+        assert "acme kettle" not in client.get("/devices/dodd").text

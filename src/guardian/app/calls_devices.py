@@ -9,7 +9,16 @@ from guardian.detect.devices import person
 from guardian.errors import InputError
 from guardian.model import words
 from guardian.ops.status import rfc3339
-from guardian.store import baselines, device_book, devices, merges, own, reconcile, segments
+from guardian.store import (
+    baselines,
+    device_book,
+    devices,
+    merges,
+    own,
+    reconcile,
+    rhythms,
+    segments,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,6 +68,7 @@ def show(service: Service, *, device: str) -> Any:
                 "own": key in own.own(reader).devices,
                 "identity": device_book.identity(reader, members),
                 "address_history": device_book.addresses(reader, members),
+                "may_be": rhythms.likenesses(reader, device_id=key),
                 "merged": device_book.merged(reader, key),
                 "looks_like": _alike(reader).get(key, []),
                 "coverage": _coverage(covered[0]) if covered else None,

@@ -71,11 +71,18 @@ def show(options: argparse.Namespace) -> int:
     for place in it["destinations"][:10]:
         said = f" (by {place['source']})" if place["source"] else ""
         say(f"  goes to  {place['name']}{said}: {place['flows']:,} flows")
+    _whom_else(it)
+    return 0
+
+
+def _whom_else(it: dict[str, Any]) -> None:
+    """Say what the device may be, and whom else it is or was."""
+    for guess in it["may_be"] if it["kind"] == "unknown" else ():
+        say(f"  may be a “{guess['device']}”, {guess['reason']}")
     for old in it["looks_like"]:
         say(f"  looks like the old {old['name']} ({old['id']}): {'; '.join(old['reasons'])}")
     for each in it["merged"]:
         say(f"  counts as this: {each['name']} ({each['device_id']}), {each['because']}")
-    return 0
 
 
 def assign(options: argparse.Namespace) -> int:

@@ -79,8 +79,8 @@ def addresses(reader: Reader, ids: Sequence[str], *, limit: int = 100) -> list[R
 def address_kind(row: Row) -> str:
     """Return what kind of address it is, as far as it shows.
 
-    ``leased`` (by DHCP or DHCPv6), ``link-local``, ``made of the card's address`` (EUI-64), ``assigned``
-    (a short number, by hand or DHCPv6), ``temporary`` or ``stable``; empty for IPv4.
+    ``leased`` (by DHCP or DHCPv6), ``link-local``, ``made of the card's address`` (EUI-64),
+    ``assigned`` (a short number, by hand), ``temporary`` or ``stable``; empty for IPv4.
     """
     address = ipaddress.ip_address(row["ip"])
     if address.version == 4:

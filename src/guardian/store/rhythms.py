@@ -225,10 +225,11 @@ def set_likenesses(tx: Transaction, rows: Sequence[Row], *, now: datetime) -> No
         )
 
 
-def likenesses(reader: Reader) -> list[Row]:
+def likenesses(reader: Reader, *, device_id: str | None = None) -> list[Row]:
     """Return the suggestions: ``device_id``, its ``name``, the measured ``device``, ``reason``."""
     return reader.rows(
         "SELECT l.device_id, coalesce(d.name, l.device_id) AS name, l.device, l.matched, l.known, "
         "l.reason FROM device_likeness l LEFT JOIN device d ON d.device_id = l.device_id "
-        "ORDER BY name, l.matched DESC, l.device"
+        "WHERE $id IS NULL OR l.device_id = $id ORDER BY name, l.matched DESC, l.device",
+        {"id": device_id},
     )

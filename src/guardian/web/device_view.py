@@ -14,6 +14,7 @@ from guardian.store import (
     pages_evidence,
     pages_listened,
     reconcile,
+    rhythms,
 )
 from guardian.web import draw, draw_device
 from guardian.web.device_words import NAMED_SHORT
@@ -45,6 +46,7 @@ def view(site: Site, reader: Reader, row: pages.Row) -> dict[str, Any]:
         **_explained(site, reader, device_id, since, until),
         "addresses": addresses,
         "identity": device_book.identity(reader, ids),
+        "like": rhythms.likenesses(reader, device_id=device_id)[:3],
         "merged": device_book.merged(reader, device_id),
         "alike": merges.proposals(reader, device_id=device_id),
         "events": device_book.events(reader, ids, limit=20),
