@@ -6,6 +6,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
+import httpx
 import hypothesis
 import pytest
 
@@ -25,6 +26,12 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("patient")
+
+# The client of the tests waits longer than httpx's five seconds. Guardian's own is another
+# class (AsyncClient), whose calls say how long they wait.
+for call in (httpx.get, httpx.post, httpx.request, httpx.Client.__init__):
+    assert call.__kwdefaults__ is not None
+    call.__kwdefaults__["timeout"] = httpx.Timeout(120.0)
 
 
 @pytest.fixture(scope="session")

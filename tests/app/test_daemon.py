@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PATIENCE_S = 40.0
+PATIENCE_S = 150.0
 
 
 class Running:

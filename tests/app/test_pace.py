@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -49,20 +49,25 @@ def test_after_a_failure_it_is_tried_again(tmp_path: Path) -> None:
     assert source.due()
 
 
-def test_the_longer_a_reading_took_the_longer_the_rest(tmp_path: Path) -> None:
+def test_the_longer_a_reading_took_the_longer_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(pace, "time", SimpleNamespace(monotonic=lambda: now))
     log = tmp_path / "eve.json"
     log.write_bytes(b"one\n")
     source = Pace(EveCollector(path=log))
     source.begin()
-    assert source.rest_s(10) == pytest.approx(pace.LOOK_S, abs=0.1)
-    source._read_at = time.monotonic() - 0.2
-    assert source.rest_s(500) == pytest.approx(0.4, abs=0.1)
-    source._read_at = time.monotonic() - 5
+    assert source.rest_s(10) == pytest.approx(pace.LOOK_S)
+    now += 0.2
+    assert source.rest_s(500) == pytest.approx(0.4)
+    now += 5
     assert source.rest_s(500) == pace.LONGEST_REST_S
     assert source.rest_s(pace.BUSY_EVENTS) == 0.0
 
 
-def test_a_port_without_news_is_asked_seldom() -> None:
+def test_a_port_without_news_is_asked_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "time", SimpleNamespace(monotonic=lambda: 1000.0))
     source = Pace(NetflowCollector("127.0.0.1", 0))
     source.begin()
     assert source.due()

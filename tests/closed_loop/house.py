@@ -59,11 +59,13 @@ _CALL = """
 import socket, ssl, sys
 context = ssl.create_default_context()
 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-with socket.create_connection((sys.argv[2], 443), 5) as plain:
+with socket.create_connection((sys.argv[2], 443), 30) as plain:
     with context.wrap_socket(plain, server_hostname=sys.argv[1]) as link:
         link.sendall(b"POST /report HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n" + b"x" * 900)
         link.recv(4096)
+print("done")
 """
+PATIENCE_S = 150.0
 
 
 def need(*programs: str) -> None:
@@ -107,7 +109,7 @@ class House:
                 process.terminate()
         for process in self.running:
             try:
-                process.wait(10)
+                process.wait(30)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -124,6 +126,8 @@ class House:
             "dnsmasq_pid_file": str(self.folder / "dns" / "pid"),
             "resolvers": [RESOLVER],
             "gateways": [GATEWAY],
+            "verify_timeout_s": 60.0,
+            "query_timeout_s": 10.0,
             **respond,
         }
         lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
@@ -138,19 +142,21 @@ class House:
             ],
             log,
         )  # fmt: skip
-        self.until("the page answers", lambda: self.api("GET", "/api/incidents") is not None, 30)
+        self.until(
+            "the page answers", lambda: self.api("GET", "/api/incidents") is not None, PATIENCE_S
+        )
 
     def stop_guardian(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Signal the daemon and return its exit status."""
         assert self.guardian is not None
         self.guardian.send_signal(how)
-        return self.guardian.wait(20)
+        return self.guardian.wait(PATIENCE_S)
 
     def api(self, method: str, path: str) -> Any:
         """Call the page's API from Guardian's own host; None when nobody answers."""
         done = self.inside(
             "watch",
-            "curl", "-s", "--max-time", "10", "-X", method, "-H", "Content-Length: 0",
+            "curl", "-s", "--max-time", "60", "-X", method, "-H", "Content-Length: 0",
             f"http://{PAGE}{path}",
         )  # fmt: skip
         return json.loads(done) if done.startswith(("[", "{")) else None
@@ -160,7 +166,7 @@ class House:
         script = (
             "import sys, dns.message, dns.query, dns.rdatatype\n"
             "asked = dns.message.make_query(sys.argv[1], sys.argv[2])\n"
-            "said = dns.query.udp(asked, sys.argv[3], timeout=5)\n"
+            "said = dns.query.udp(asked, sys.argv[3], timeout=30)\n"
             "kind = dns.rdatatype.from_text(sys.argv[2])\n"
             "print(*(r for s in said.answer if s.rdtype == kind for r in s))\n"
         )
@@ -169,16 +175,19 @@ class House:
 
     def call(self, name: str, address: str) -> None:
         """Open a TLS connection from the laptop and send a report."""
-        self.inside("laptop", sys.executable, "-c", _CALL, name, address)
+        self.until(
+            "a connection",
+            lambda: self.inside("laptop", sys.executable, "-c", _CALL, name, address) == "done\n",
+        )
 
     def inside(self, host: str, *command: str) -> str:
         done = subprocess.run(
             ["ip", "netns", "exec", self._ns(host), *command],
-            capture_output=True, text=True, timeout=30, check=False,
+            capture_output=True, text=True, timeout=PATIENCE_S, check=False,
         )  # fmt: skip
         return done.stdout
 
-    def until(self, what: str, test: Any, timeout_s: float) -> float:
+    def until(self, what: str, test: Any, timeout_s: float = PATIENCE_S) -> float:
         """Wait until ``test`` is true; return the seconds it took."""
         began = time.monotonic()
         while not test():
@@ -253,7 +262,7 @@ class House:
                 f"--pid-file={folder / 'pid'}", *options,
             ],
         )  # fmt: skip
-        self.until(f"dnsmasq in {host}", (folder / "pid").exists, 10)
+        self.until(f"dnsmasq in {host}", (folder / "pid").exists)
 
     def _suricata(self) -> None:
         folder = self.eve.parent
@@ -271,7 +280,7 @@ class House:
             ],
             log,
         )  # fmt: skip
-        self.until("Suricata", lambda: "Engine started" in _text(folder / "out.log"), 60)
+        self.until("Suricata", lambda: "Engine started" in _text(folder / "out.log"))
 
     def _start(self, host: str, command: list[str], log: Any = None) -> subprocess.Popen[bytes]:
         out = log or subprocess.DEVNULL
@@ -284,7 +293,7 @@ class House:
 
 
 def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     if done.returncode:
         pytest.fail(f"{' '.join(command)}: {done.stderr}")
 

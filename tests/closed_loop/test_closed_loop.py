@@ -42,7 +42,7 @@ def test_a_tracker_is_seen_approved_blocked_proved_and_given_back(house: House) 
     assert house.resolve(TRACKER) == [WORLD]
     house.call(TRACKER, WORLD)
 
-    took = {"incident_s": house.until("an incident", lambda: proposals(house), 45)}
+    took = {"incident_s": house.until("an incident", lambda: proposals(house))}
     (incident,) = house.api("GET", "/api/incidents")
     assert incident["verdict"] == "surveillance"
     assert "acr" in incident["classes"]
@@ -53,7 +53,7 @@ def test_a_tracker_is_seen_approved_blocked_proved_and_given_back(house: House) 
 
     began = time.monotonic()
     house.api("POST", f"/api/proposals/{proposal['id']}/approve")
-    house.until("the proof", lambda: state(house) == "verified", 20)
+    house.until("the proof", lambda: state(house) == "verified")
     took["verified_s"] = time.monotonic() - began
     assert house.resolve(TRACKER) == ["0.0.0.0"]
     assert house.resolve(TRACKER, "AAAA") == ["::"]
@@ -67,7 +67,7 @@ def test_a_tracker_is_seen_approved_blocked_proved_and_given_back(house: House) 
 
     began = time.monotonic()
     house.api("POST", f"/api/proposals/{proposal['id']}/revert")
-    house.until("the answer back", lambda: state(house) == "reverted", 20)
+    house.until("the answer back", lambda: state(house) == "reverted")
     took["reverted_s"] = time.monotonic() - began
     assert house.resolve(TRACKER) == [WORLD]
     assert len(proposals(house)) == 1, "Guardian's own questions accuse nobody"
@@ -79,16 +79,16 @@ def test_a_killed_guardian_takes_up_where_it_was(house: House) -> None:
     house.start_guardian()
     house.resolve(TRACKER)
     house.call(TRACKER, WORLD)
-    house.until("an incident", lambda: proposals(house), 45)
+    house.until("an incident", lambda: proposals(house))
     house.api("POST", "/api/proposals/1/approve")
-    house.until("the proof", lambda: state(house) == "verified", 20)
+    house.until("the proof", lambda: state(house) == "verified")
     house.stop_guardian(signal.SIGKILL)
     assert house.resolve(TRACKER) == ["0.0.0.0"], "a dead Guardian leaves the block in place"
 
     (house.folder / "dns" / "hosts").write_text("")
     house.start_guardian(check_interval_s=1.0)
-    house.until("the lost line again", lambda: house.resolve(TRACKER) == ["0.0.0.0"], 20)
-    house.until("the proof", lambda: state(house) == "verified", 20)
+    house.until("the lost line again", lambda: house.resolve(TRACKER) == ["0.0.0.0"])
+    house.until("the proof", lambda: state(house) == "verified")
     house.api("POST", "/api/proposals/1/revert")
-    house.until("the answer back", lambda: house.resolve(TRACKER) == [WORLD], 20)
-    house.until("the record of it", lambda: state(house) == "reverted", 20)
+    house.until("the answer back", lambda: house.resolve(TRACKER) == [WORLD])
+    house.until("the record of it", lambda: state(house) == "reverted")

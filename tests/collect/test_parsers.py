@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from guardian.collect import parser_spec, text_log, text_trial
+from guardian.collect import dnsmasq, parser_spec, text_log, text_trial
 from guardian.collect.kinds import detect_kind
 from guardian.collect.reader import drain
 from guardian.collect.text_values import Clock
@@ -125,7 +125,10 @@ def pihole(path: Path) -> text_log.TextLogCollector:
     return text_log.TextLogCollector(path=path, spec=spec, timezone="UTC")
 
 
-def test_a_query_waits_for_its_answer_over_a_restart(tmp_path: Path, memory_store: Store) -> None:
+def test_a_query_waits_for_its_answer_over_a_restart(
+    tmp_path: Path, memory_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dnsmasq, "HOLD_S", 3600.0)
     log = tmp_path / "pihole.log"
     now = datetime.now(UTC)
     log.write_text(QUERY.format(now, "a.example") + QUERY.format(now, "b.example"))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NOW = datetime(2026, 11, 20, 12)
-PATIENCE_S = 90.0
+PATIENCE_S = 180.0
 SECRET = "a horse that is correct"
 
 

@@ -61,7 +61,7 @@ def said(store: Store) -> str:
 
 def killed_while_writing(directory: Path, batches: int) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", WRITER, str(directory), str(batches)], check=False, timeout=60
+        [sys.executable, "-c", WRITER, str(directory), str(batches)], check=False, timeout=240
     )
     assert done.returncode == 9
 
@@ -128,7 +128,7 @@ def test_a_damaged_file_is_said_in_one_line_and_left_alone(tmp_path: Path, harm:
         [sys.executable, "-m", "guardian.cli", "status", "--data", str(tmp_path)],
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=240,
         env={**os.environ, "COLUMNS": "600", "GUARDIAN_CONFIG": ""},
     )
     assert answer.returncode == 3
@@ -179,7 +179,7 @@ def test_a_disk_filled_by_others_stops_the_writer_only_while_it_is_full(
     assert count(store) == 20_000  # the page goes on
     assert ingest.bookmark(store, source_id) == {"n": 0}
     filler.unlink()
-    time.sleep(2.1)  # it is tried again every two seconds
+    store._retry_at = 0.0  # it is tried again every two seconds
     ingest.commit(store, source_id, Batch(tables={"flow": ROWS}, bookmark={"n": 1}))
     assert count(store) == 40_000
     assert store.trouble is None
@@ -196,7 +196,7 @@ def test_a_full_disk_at_the_start_still_shows_what_is_stored(disk: Path) -> None
     store = Store.open(disk / "data")
     assert count(store) == 5000
     filler.unlink()
-    time.sleep(2.1)
+    store._retry_at = 0.0
     ingest.note_state(store, 1, "works")
     assert store.trouble is None
     store.close()
@@ -385,7 +385,7 @@ def test_rows_of_the_future_do_not_stay_for_good(store: Store) -> None:
 def test_the_page_reads_while_a_long_commit_is_written(store: Store) -> None:
     with store.transaction() as tx:
         tx.execute("INSERT INTO source (name, kind, path) VALUES ('a', 'b', 'c')")
-    busy, done = threading.Event(), threading.Event()
+    busy, enough = threading.Event(), threading.Event()
 
     def write() -> None:
         with store.transaction() as tx:
@@ -393,27 +393,27 @@ def test_the_page_reads_while_a_long_commit_is_written(store: Store) -> None:
             for _ in range(3):
                 tx.execute(
                     "INSERT INTO flow (id, ts, source_id, community_id) "
-                    "SELECT i, $now, 1, md5(i::VARCHAR) FROM range(700000) t(i)",
+                    "SELECT i, $now, 1, md5(i::VARCHAR) FROM range(200000) t(i)",
                     {"now": NOW},
                 )
-            time.sleep(0.3)
-        done.set()
+            assert enough.wait(60), "nobody can read while it is written"
 
     writer = threading.Thread(target=write)
     writer.start()
-    busy.wait(10)
-    waits = []
-    while not done.is_set():
-        began = time.perf_counter()
+    assert busy.wait(60)
+    read = 0
+    while writer.is_alive():
         with store.read() as reader:
             assert reader.value("SELECT count(*) FROM source") == 1
-            assert reader.value("SELECT count(*) FROM flow") in (0, 2_100_000)
-        waits.append(time.perf_counter() - began)
+            seen = reader.value("SELECT count(*) FROM flow")
+            assert seen in (0, 600_000)
+        read += seen == 0
+        if read == 20:
+            enough.set()
         time.sleep(0.01)
     writer.join()
-    assert len(waits) >= 5
-    assert sorted(waits)[len(waits) // 2] < 0.5
-    assert count(store) == 2_100_000
+    assert read >= 20
+    assert count(store) == 600_000
 
 
 def test_memory_that_is_only_kept_is_given_back(store: Store) -> None:

@@ -159,7 +159,7 @@ class StandIn:
             self._raw(writer, 502, b"<html>bad gateway</html>", "text/html")
             return
         if self.fault == "slow":
-            await asyncio.sleep(30)
+            await asyncio.sleep(3600)
         made = self.reply(body)
         text = made if isinstance(made, str) else await made
         writer.write(

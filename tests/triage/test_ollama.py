@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import time
+import socket
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -89,9 +90,8 @@ async def test_a_growing_incident_is_told_anew_without_asking_again(
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_every_fault_leaves_the_template(home: Store, beacon: Incident, fault: str) -> None:
     async with StandIn(reply=lambda _: as_text(good_reply(beacon)), fault=fault) as server:
-        began = time.monotonic()
-        assert await triage.explain_pending(home, settings(server.url, deadline_s=2.0)) == 0
-        assert time.monotonic() - began < 8
+        deadline_s = 0.5 if fault == "slow" else 120.0
+        assert await triage.explain_pending(home, settings(server.url, deadline_s=deadline_s)) == 0
     assert read(home, beacon.id) == beacon
     with home.read() as reader:
         assert reader.value("SELECT count(*) FROM model_call WHERE outcome = 'ok'") == 0
@@ -144,7 +144,7 @@ async def test_a_job_of_a_dead_process_is_taken_again(home: Store, beacon: Incid
     first = explanations.take(home, lease_s=60, now=now)
     assert first is not None
     assert explanations.take(home, lease_s=60, now=now) is None
-    later = now.replace(year=now.year + 1)
+    later = now + timedelta(days=365)
     again = explanations.take(home, lease_s=60, now=later)
     assert again is not None
     assert (again.id, again.attempts) == (first.id, 2)
@@ -157,10 +157,14 @@ async def test_the_budget_holds(home: Store, beacon: Incident) -> None:
 
 
 async def test_triage_never_waits_for_a_model(home: Store) -> None:
-    slow = settings("http://127.0.0.1:9")
-    began = time.monotonic()
-    await asyncio.to_thread(triage.run, home, slow)
-    assert time.monotonic() - began < 5
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        slow = settings(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        await asyncio.to_thread(triage.run, home, slow)
+        silent.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            silent.accept()
 
 
 async def test_requests_and_answers_are_as_ollama_describes_them(
@@ -178,7 +182,7 @@ async def test_requests_and_answers_are_as_ollama_describes_them(
         backend = OllamaBackend(server.url, "small")
         health = await backend.health()
         await backend.load(Ask(messages=[], schema={}))
-        await backend.embed(["one", "two"], deadline_s=5.0)
+        await backend.embed(["one", "two"], deadline_s=120.0)
         await backend.aclose()
     assert (health.ready, health.loaded, health.on_gpu) == (True, True, True)
     for path, body, _ in server.seen:
@@ -199,7 +203,7 @@ async def test_tokens_of_a_real_model_come_through_the_protocol() -> None:
 
     async def words(body: dict[str, Any]) -> str:
         made = await own.ask(
-            Ask(messages=body["messages"], schema=body["format"], max_tokens=40, deadline_s=60)
+            Ask(messages=body["messages"], schema=body["format"], max_tokens=40, deadline_s=240)
         )
         return made.text
 

@@ -58,7 +58,7 @@ class Server(StandIn):
         elif self.fault == "closed":
             writer.close()
         else:
-            await asyncio.sleep(30 if self.fault == "slow" else 0)
+            await asyncio.sleep(3600 if self.fault == "slow" else 0)
             choice = {"index": 0, "finish_reason": "stop",
                       "message": {"role": "assistant", "content": self.reply(body)}}  # fmt: skip
             usage = {"prompt_tokens": 900, "completion_tokens": 100, "total_tokens": 1000}
@@ -73,7 +73,7 @@ def settings(server: Server, **options: Any) -> triage.Settings:
 @pytest.mark.parametrize("fault", [*FAULTS, "half", "closed", "slow"])
 async def test_every_fault_leaves_the_template(home: Store, beacon: Incident, fault: str) -> None:
     async with Server(reply=lambda _: as_text(good_reply(beacon)), fault=fault) as server:
-        options = settings(server, deadline_s=0.5 if fault == "slow" else 20.0)
+        options = settings(server, deadline_s=0.5 if fault == "slow" else 120.0)
         assert await triage.explain_pending(home, options) == 0
     assert read(home, beacon.id) == beacon
     with home.read() as reader:
@@ -112,7 +112,7 @@ async def test_the_whole_way_and_exactly_what_is_sent(home: Store, beacon: Incid
 async def test_vectors_come_back_in_the_order_of_the_texts() -> None:
     async with Server(vector=lambda text: [float(len(text)), 1.0]) as server:
         backend = OpenAICompatibleBackend(server.url, "small")
-        found = await backend.embed(["a", "bbb", "cc"], deadline_s=5.0)
+        found = await backend.embed(["a", "bbb", "cc"], deadline_s=120.0)
     assert found.rows == ((1.0, 1.0), (3.0, 1.0), (2.0, 1.0))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +69,9 @@ async def test_the_fast_one_answers_when_the_deep_one_fails(
     deep.fault = fault
     first = "http://127.0.0.1:9" if fault == "down" else deep
     options = settings(
-        endpoint(first, "deep", deadline_s=0.5), endpoint(fast, "fast"), deadline_s=20.0
+        endpoint(first, "deep", deadline_s=0.5 if fault == "slow" else 120.0),
+        endpoint(fast, "fast"),
+        deadline_s=120.0,
     )
     assert await triage.explain_pending(home, options) == 1
     found = read(home, beacon.id)
@@ -108,7 +109,7 @@ async def test_a_busy_server_is_tried_again_a_little_later(
 async def test_the_one_with_the_least_to_do_is_asked(
     beacon: Incident, deep: StandIn, fast: StandIn
 ) -> None:
-    deep.delay_s = fast.delay_s = 0.1
+    deep.delay_s = fast.delay_s = 0.4
     pool = Pool([endpoint(deep, "deep", name="a"), endpoint(fast, "deep", name="b", gpu="b")])
 
     async def one() -> str:
@@ -125,14 +126,25 @@ async def test_the_one_with_the_least_to_do_is_asked(
 
 
 async def test_no_more_than_may_wait_do_wait(beacon: Incident, deep: StandIn) -> None:
-    deep.delay_s = 0.2
+    answered = asyncio.Event()
+
+    async def later(_: dict[str, Any]) -> str:
+        await answered.wait()
+        return "{}"
+
+    deep.reply = later
     pool = Pool([endpoint(deep, "deep", queue=1)])
 
     async def one() -> int:
         return len([tried async for tried in pool.ask(ask(beacon), EVENING)])
 
-    asked = await asyncio.gather(*(one() for _ in range(4)))
-    assert sorted(asked) == [0, 0, 1, 1]  # one is asked, one waits, two are turned away
+    four = [asyncio.create_task(one()) for _ in range(4)]
+    async with asyncio.timeout(60):
+        while sum(each.done() for each in four) < 2:
+            await asyncio.sleep(0.01)
+    assert [each.result() for each in four if each.done()] == [0, 0]  # they are turned away
+    answered.set()
+    assert sorted(await asyncio.gather(*four)) == [0, 0, 1, 1]  # one was asked, one waited
     await pool.aclose()
 
 
@@ -203,9 +215,7 @@ async def test_a_machine_that_comes_back_gets_the_work_that_waited(
 async def test_only_machines_at_home_are_asked(home: Store, beacon: Incident) -> None:
     """The address is of a documentation network: nothing could answer, and nothing is sent."""
     pool = Pool([endpoint("http://203.0.113.9:11434", "deep")])
-    began = time.monotonic()
     assert await triage.explain_pending(home, settings(), pool=pool) == 0
-    assert time.monotonic() - began < 3
     assert pool.states(EVENING) == {"deep": "refused"}
     assert await outside("http://localhost:1") == ""
     assert await outside("http://192.168.1.9:1") == ""

@@ -34,12 +34,12 @@ async def test_a_kill_in_the_middle_of_an_explanation_loses_nothing(tmp_path: Pa
     triage.run(store, triage.Settings(timezone="UTC"))
     before = read(store, 1)
     store.close()
-    async with StandIn(reply=lambda _: as_text(good_reply(before)), delay_s=60) as server:
+    async with StandIn(reply=lambda _: as_text(good_reply(before)), delay_s=3600) as server:
         script = Path(__file__).with_name("mid_explanation.py")
         child = await asyncio.create_subprocess_exec(
             sys.executable, str(script), str(tmp_path), server.url
         )
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(240):
             while not server.at_once:
                 await asyncio.sleep(0.02)
         child.send_signal(signal.SIGKILL)

@@ -42,7 +42,7 @@ def serving(store: Store, **options: Any) -> Iterator[Running]:
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not server.started:
         if time.monotonic() > deadline:
             raise TimeoutError
@@ -52,7 +52,7 @@ def serving(store: Store, **options: Any) -> Iterator[Running]:
         yield running
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(60)
 
 
 @pytest.fixture

@@ -119,7 +119,10 @@ def test_a_token_is_asked_for_and_never_logged(
 def test_a_reader_keeps_the_list_that_it_began(store: Store, serve: Callable[..., Any]) -> None:
     out = build(store, "".join(f"h{i}.example.com\n" for i in range(60_000)))
     whole = (out / "mine.hosts").read_bytes()
-    with serve(store) as page, httpx.stream("GET", f"{page.url}/lists/mine.hosts") as answer:
+    with (
+        serve(store) as page,
+        httpx.stream("GET", f"{page.url}/lists/mine.hosts", timeout=120) as answer,
+    ):
         pieces = answer.iter_bytes(1000)
         got = next(pieces)
         build(store, "".join(f"n{i}.example.com\n" for i in range(40_000)))

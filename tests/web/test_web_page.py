@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from guardian.store import Store
 
+PATIENCE_MS = 120_000.0
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 PAGES = (
     "/", "/incidents", "/incidents/214", "/incidents/214/evidence", "/approvals", "/p/1", "/p/3",
@@ -56,8 +57,10 @@ def browser(tmp_path: Path, chromium: str) -> Iterator[Browser]:
                 tmp_path / f"profile{len(contexts)}",
                 executable_path=chromium,
                 args=arguments,
+                timeout=PATIENCE_MS,
                 **options,
             )
+            context.set_default_timeout(PATIENCE_MS)
             contexts.append(context)
             return context
 
@@ -102,7 +105,7 @@ def test_from_the_notification_to_verified_and_back(
         page.get_by_role("button", name="Block it for this laptop, 24 h").click()
         card = page.locator("#p1")
         card.get_by_role("status").get_by_text("Asked", exact=True).wait_for()
-        assert running.woken.wait(5)
+        assert running.woken.wait(60)
         assert card.get_by_text("verified").first.text_content() != "✓ verified"
         enforce(house, "asked")
         enforce(house, "applied")
