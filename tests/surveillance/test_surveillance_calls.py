@@ -62,6 +62,10 @@ def test_what_was_switched_off_is_noted_and_withdrawn(service: Service) -> None:
         "too early",
     )
     assert service.call("opt_out", {"withdraw": row["id"]}) == []
+    with pytest.raises(InputError, match="nothing that is checked has the number"):
+        service.call("opt_out", {"withdraw": row["id"]})
+    with pytest.raises(InputError, match="lies ahead"):
+        service.call("opt_out", {**what, "day": "2999-01-01"})
     with pytest.raises(InputError, match="nothing called"):
         service.call("opt_out", {**what, "finding_class": "c2_beacon", "day": day})
     with pytest.raises(UsageError, match="neither a day nor a time"):

@@ -77,16 +77,22 @@ def opt_out(
     now = utc_now()
     if withdraw is not None:
         with service.store.transaction() as tx:
-            privacy.withdraw_opt_out(tx, withdraw, now=now)
+            known = privacy.withdraw_opt_out(tx, withdraw, now=now)
+        if not known:
+            msg = f"nothing that is checked has the number {withdraw}; see: guardian opt-out"
+            raise InputError(msg)
     elif device is not None:
         if finding_class is None or day is None:
             msg = "name all three: --device, --class and --on"
             raise UsageError(msg)
         if finding_class not in set(map(str, SURVEILLANCE_CLASSES)):
-            known = ", ".join(sorted(map(str, SURVEILLANCE_CLASSES)))
-            msg = f"nothing called {finding_class!r} can be switched off; known: {known}"
+            names = ", ".join(sorted(map(str, SURVEILLANCE_CLASSES)))
+            msg = f"nothing called {finding_class!r} can be switched off; known: {names}"
             raise InputError(msg)
         moment = _moment(service, day)
+        if moment > now:
+            msg = f"{day} lies ahead: say when it was switched off, once it was"
+            raise InputError(msg)
         with service.store.read() as reader:
             device_id = devices.find(reader, device)
         with service.store.transaction() as tx:

@@ -290,9 +290,15 @@ def opt_outs(reader: Reader) -> list[Row]:
     )
 
 
-def withdraw_opt_out(tx: Transaction, opt_out: int, *, now: datetime) -> None:
-    """Stop checking what was said to be switched off."""
-    tx.execute("UPDATE opt_out SET withdrawn_at = ? WHERE id = ?", [now, opt_out])
+def withdraw_opt_out(tx: Transaction, opt_out: int, *, now: datetime) -> bool:
+    """Stop checking what was said to be switched off; return whether it was being checked."""
+    return bool(
+        tx.rows(
+            "UPDATE opt_out SET withdrawn_at = ? WHERE id = ? AND withdrawn_at IS NULL "
+            "RETURNING id",
+            [now, opt_out],
+        )
+    )
 
 
 def answers(reader: Reader, opt_out: int) -> list[Row]:

@@ -56,6 +56,9 @@ def router(site: Site) -> APIRouter:
         moment = _moment(site, when)
         with site.store.read() as reader:
             known = reader.value("SELECT 1 FROM device WHERE device_id = ?", [device])
+        if moment > site.now():
+            msg = "that day lies ahead: say when it was switched off, once it was"
+            raise InputError(msg)
         if not known or finding_class not in set(map(str, SURVEILLANCE_CLASSES)):
             msg = "choose a device and what was switched off on it"
             raise InputError(msg)
