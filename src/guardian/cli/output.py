@@ -62,7 +62,9 @@ def _parts(value: dict[str, Any]) -> None:
         if isinstance(part, list) and part and isinstance(part[0], dict):
             console.print(Text(f"{name}:", style="bold"))
             for each in part:
-                console.print(Text("  " + "  ".join(f"{k}={_cell(v)}" for k, v in each.items())))
+                console.print(
+                    Text("  " + "  ".join(f"{_plain(k)}={_cell(v)}" for k, v in each.items()))
+                )
         else:
             console.print(Text(f"{name}: ", style="bold") + Text(_cell(part)))
 
@@ -78,7 +80,7 @@ def _cell(value: Any) -> str:
         shown = ", ".join(_cell(each) for each in value[:4])
         return shown + (f" … {len(value)} in all" if len(value) > 4 else "")
     if isinstance(value, dict):
-        return ", ".join(f"{key}={_cell(each)}" for key, each in value.items())
+        return ", ".join(f"{_plain(str(key))}={_cell(each)}" for key, each in value.items())
     return _plain(str(value))
 
 
