@@ -98,15 +98,19 @@ class Sensor:
             self._start()
         elif self._process.poll() is not None:
             code, self._process = self._process.returncode, None
-            self._failed(
-                f"Suricata on {self.interface} ended with code {code}: {self._last_words()}"
-            )
+            self._failed(f"Suricata on {self.interface} {self._end(code)}")
         self._rotate(Mark.from_json(bookmark))
         packet_buffer.prune(self.folder, self.settings.packet_buffer_mb)
         looked = self._look()
         if self._failure is not None and not self._answered:
             self._failed(self._failure)
         return looked
+
+    def _end(self, code: int) -> str:
+        """Say how Suricata ended; who was killed had no last words about it."""
+        if code != -signal.SIGKILL:
+            return f"ended with code {code}: {self._last_words()}"
+        return "was killed, by somebody or because the machine's memory ran out"
 
     def state(self) -> SensorState:
         """Return how the sensor does."""
