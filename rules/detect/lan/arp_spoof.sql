@@ -13,6 +13,8 @@
 -- parameters:
 --   sure_claims: {default: 9, unit: packets, reason: "answers and unasked claims of the second machine; so many are a program"}
 --   within_s: {default: 300, unit: s, reason: "a lease that passes on does so once, and the old holder is silent then"}
+--   echo_s: {default: 0.05, unit: s, reason: "a repeater or a bridge over Wi-Fi passes a word on at once, with its own hardware address"}
+--   echo_share: {default: 0.8, unit: share, reason: "of the second machine's questions that are copies of the first's; a poisoner asks in its own time or not at all"}
 --   min_claims: {default: 3, unit: packets, reason: "claims of the second machine; a mistake is said once or twice at start-up"}
 WITH claim AS (
     SELECT id, ts, json_extract_string(raw, '$.arp.src_ip') AS ip, lower(json_extract_string(raw, '$.arp.src_mac')) AS mac,
@@ -30,6 +32,15 @@ holder AS (
            min(id, 40) AS ids, list_distinct(min(target, 20)) AS targets
     FROM valid GROUP BY ip, mac
 ),
+echo AS (
+    -- Questions that a second machine repeats word for word a moment after the first.
+    SELECT b.ip, b.mac, count(*) FILTER (exists (
+               SELECT 1 FROM valid a WHERE a.ip = b.ip AND a.mac <> b.mac AND a.target = b.target AND NOT a.reply
+                 AND a.ts BETWEEN b.ts - to_milliseconds((1000 * $echo_s)::BIGINT) AND b.ts)) / count(*) AS share
+    FROM valid b WHERE NOT b.reply
+      AND b.ip IN (SELECT ip FROM holder GROUP BY ip HAVING count(*) > 1)
+    GROUP BY b.ip, b.mac
+),
 clash AS (
     SELECT a.ip, b.mac AS second, a.mac AS first, b.n, b.replies, a.n AS first_n,
            a.first_seen, greatest(a.last_seen, b.last_seen) AS last_seen, b.ids, b.targets,
@@ -43,9 +54,11 @@ SELECT 'arp_spoof>' || c.ip || '/' || c.second AS key,
        -- The address that the claiming machine is known by, if it has one of its own.
        coalesce((SELECT min(h.ip) FROM holder h WHERE h.mac = c.second AND h.ip NOT IN (SELECT ip FROM clash)), c.ip) AS src_ip,
        [c.ip, c.first, c.second] AS peers, c.first_seen, c.last_seen, c.n AS count,
-       CASE WHEN c.replies >= $min_claims AND (c.held > 1 OR c.replies >= $sure_claims) THEN 'high' ELSE 'medium' END AS level,
+       CASE WHEN coalesce(e.share, 0) >= $echo_share THEN 'low'
+            WHEN c.replies >= $min_claims AND (c.held > 1 OR c.replies >= $sure_claims) THEN 'high' ELSE 'medium' END AS level,
        'Two machines claim the address ' || c.ip AS title,
        {address: c.ip, first_mac: c.first, second_mac: c.second, claims: c.n, unasked_or_answers: c.replies,
-        addresses_claimed: c.held} AS facts,
+        addresses_claimed: c.held, repeats_the_first: coalesce(e.share, 0) >= $echo_share} AS facts,
        list_transform(c.ids, lambda i: 'raw_event:' || i) AS evidence
-FROM clash c WHERE c.n >= $min_claims OR c.held > 1
+FROM clash c LEFT JOIN echo e ON e.ip = c.ip AND e.mac = c.second
+WHERE c.n >= $min_claims OR c.held > 1
