@@ -106,4 +106,4 @@ def test_last_weeks_same_day_is_compared(memory_store: Store) -> None:
             "FROM range(442) t(i)",
             [NOW - timedelta(days=7, hours=2)],
         )
-    assert "In all 50 % less than a week ago." in letter(memory_store).text
+    assert "All contacts together: 50 % fewer than a week ago." in letter(memory_store).text

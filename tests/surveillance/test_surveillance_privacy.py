@@ -73,6 +73,20 @@ def test_ledger(month: Store) -> None:
     assert row["purposes"] == ["ad_profile", "viewing_profile"]
 
 
+def test_a_week_that_was_hardly_seen_is_no_comparison() -> None:
+    scene = Scene()
+    scene.ask(TV, NAME, IP, 0)
+    tv_hours(scene, 0, 9, contacts_an_hour=20)
+    store = stored(scene)
+    until = START + timedelta(days=9)
+    with store.read() as reader:
+        (row,) = privacy.ledger(reader, since=until - timedelta(days=1), until=until)
+    assert row["weeks"][:2] == [None, None]
+    assert sum(row["weeks"][2:]) == 900
+    assert row["trend"] is None
+    store.close()
+
+
 def switch_off(store: Store, *, day: int) -> int:
     with store.transaction() as tx:
         device = tx.value("SELECT device_id FROM device")
@@ -119,7 +133,7 @@ def hides(scene: Scene) -> None:
     """It reports as before, to an address that nobody told it."""
     for hour in range(5):
         for index in range(20):
-            second = 7 * DAY + hour * 3600 + 700 + index * 120
+            second = 7 * DAY + hour * 3600 + 5 + index * 120
             scene.connect(TV, "198.51.100.77", second, up=2600, down=300, hidden=True)
 
 

@@ -182,7 +182,7 @@ def check(reader: Reader, opt_out: Mapping[str, Any], *, now: datetime) -> Compa
     )
     if found.answer not in {Answer.STOPPED, Answer.REDUCED}:
         return found
-    return _doubted(reader, found, opt_out["device_id"], since=grace, until=now, known_since=first)
+    return _doubted(reader, found, opt_out["device_id"], since=off, until=now, known_since=first)
 
 
 def _doubted(
@@ -215,7 +215,7 @@ def _doubted(
         why = f"it asks another resolver: {', '.join(found.new_resolvers)}"
     else:
         return found
-    return replace(found, answer=Answer.UNCLEAR, why=f"{found.why} by name, but since then {why}")
+    return replace(found, answer=Answer.UNCLEAR, why=f"{found.why} by name; but {why}")
 
 
 def even_period(moments: Sequence[datetime]) -> float | None:

@@ -114,8 +114,9 @@ def _trend(reader: Reader, heard: list[privacy.Row], *, since: datetime, until: 
         return ""
     change = round(100 * (today - then) / then)
     if abs(change) < STEADY_PERCENT:
-        return "In all about as much as a week ago."
-    return f"In all {abs(change)} % {'more' if change > 0 else 'less'} than a week ago."
+        return "All contacts together: about as many as a week ago."
+    more = "more" if change > 0 else "fewer"
+    return f"All contacts together: {abs(change)} % {more} than a week ago."
 
 
 def _fallbacks(reader: Reader, *, since: datetime, until: datetime) -> list[str]:

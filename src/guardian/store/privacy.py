@@ -41,14 +41,20 @@ def ledger(
     seconds ahead of UTC), ``away_share`` that in the hours ``away`` (None: not known).
     ``weeks`` are the contacts of the four weeks before ``until``, oldest first; None
     stands for a week before the first row stored. ``trend`` says ``new``, ``more``,
-    ``less``, ``steady``, or None where less than two weeks are stored.
+    ``less``, ``steady``, or None where less than two weeks are stored; a week of which
+    more than a day was not seen is not compared with.
     """
     rows = _summed(reader, since=since, until=until, offset_s=offset_s, away=away, limit=limit)
-    weekly, stored = _weekly(reader, until=until)
+    weekly, stored, whole = _weekly(reader, until=until)
     for row in rows:
         counts = weekly.get((row["device_id"], row["company"], row["class"]), {})
         row["weeks"] = [counts.get(w, 0) if w < stored else None for w in range(WEEKS - 1, -1, -1)]
-        row["trend"] = _trend(row["weeks"])
+        row["trend"] = _trend(
+            [
+                count if w < whole else None
+                for w, count in zip(range(WEEKS - 1, -1, -1), row["weeks"], strict=True)
+            ]
+        )
         if away is None:
             row["away_share"] = None
     return rows
@@ -118,8 +124,8 @@ def _bound(reader: Reader, since: datetime, until: datetime) -> Row:
 
 def _weekly(
     reader: Reader, *, until: datetime
-) -> tuple[dict[tuple[str, str, str], dict[int, int]], int]:
-    """Return contacts by (device, company, class) and week (0 the last), and the weeks stored."""
+) -> tuple[dict[tuple[str, str, str], dict[int, int]], int, int]:
+    """Return contacts by (device, company, class) and week (0 the last), the weeks, whole ones."""
     since = until - timedelta(weeks=WEEKS)
     rows = reader.rows(
         f"""{contacts.CONTACT}
@@ -139,8 +145,11 @@ def _weekly(
         key = (row["device_id"], row["company"], row["class"])
         counts.setdefault(key, {})[row["week"]] = row["contacts"]
     first = contacts.first_hour(reader)
-    stored = 0 if first is None else int((until - first).total_seconds() // 604800) + 1
-    return counts, min(stored, WEEKS)
+    if first is None:
+        return counts, 0, 0
+    stored = (until - first) // timedelta(weeks=1) + 1
+    whole = (until - first + timedelta(days=1)) // timedelta(weeks=1)
+    return counts, min(stored, WEEKS), min(whole, WEEKS)
 
 
 def _trend(weeks: list[int | None]) -> str | None:
