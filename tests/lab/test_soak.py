@@ -17,7 +17,13 @@ def test_every_event_is_stored_once_whatever_is_killed(tmp_path: Path) -> None:
     assert figures["kills"] == 2
     assert figures["events"] > 15_000
     assert figures["exit_code"] == 0
+    assert figures["flat"] is None
+    assert soak.passed(figures)
     assert "each exactly once" in soak.verdict(figures)
+    assert "too short to say whether it grows" in soak.verdict(figures)
+    grown = {**figures, "flat": False, "memory_slope_mb_per_min": 40.9}
+    assert not soak.passed(grown)
+    assert "+40.9 MB a minute" in soak.verdict(grown)
 
 
 def test_a_row_too_many_or_too_few_is_seen(tmp_path: Path) -> None:

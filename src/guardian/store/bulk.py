@@ -37,6 +37,10 @@ CHECKPOINT_AT = "256MB"
 """How large the write-ahead log may become under load. Every checkpoint writes the row groups
 that are not full anew: a smaller log costs time, a larger one memory."""
 
+LOAD_BYTES = 384 << 20
+"""What DuckDB may take meanwhile, in bytes: the rows of a transaction and of such a log took
+up to 220 MB; with less they would go to the disk twice."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
@@ -62,6 +66,7 @@ def commit_all(
         calm = False
         for batch in batches:
             if batch.full and not calm:
+                load.enter_context(store.more_memory(LOAD_BYTES))
                 load.enter_context(under_load(store))
                 calm = True
             yield from _group(store, source_id, batch, batches, group_s)

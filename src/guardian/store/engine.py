@@ -54,7 +54,7 @@ SETTINGS: dict[str, Setting] = {
     "default_block_size": "65536",
 }
 
-EVERYDAY_BYTES = 256 << 20
+EVERYDAY_BYTES = 192 << 20
 """DuckDB's own memory from day to day, in bytes. It fills with what was read, whether that is
 needed again or not, so the daemon's memory settles where this says. What a query needs
 beyond goes to the disk for a while. Python and its libraries take 210 MB besides."""
@@ -62,7 +62,7 @@ MEMORY_SHARE = 1 / 16
 MEMORY_LEAST, MEMORY_MOST = 384 << 20, 1 << 30
 """What it may have at most, while something asks for more: a sixteenth of the machine's, within
 these bounds, in bytes."""
-KEPT_BYTES = 128 << 20
+KEPT_BYTES = 64 << 20
 """What DuckDB keeps of its memory when it is told to give the rest back, in bytes."""
 SPILL_BYTES = 8 << 30
 """What queries may put on the disk for a while, at most; a tenth of the free room if less."""
