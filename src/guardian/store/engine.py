@@ -11,10 +11,12 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import importlib.util
 import logging
 import os
 import re
 import shutil
+import sys
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -24,6 +26,11 @@ from guardian.store.failures import explained, mapped_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+if importlib.util.find_spec("pandas") is None:
+    # DuckDB looks for it at each bound value, each time in every folder of Python's path: a
+    # tenth to a quarter of a short statement. This is how Python notes that there is none.
+    sys.modules["pandas"] = None  # type: ignore[assignment]  # None is what Python asks for
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """The parameters' numbers in malloc.h."""
