@@ -79,8 +79,16 @@ def test_the_story_file_is_valid_toml() -> None:
 
 def test_a_broken_set_says_where(tmp_path: Path) -> None:
     path = tmp_path / "gold.jsonl"
-    path.write_text('{"id": "a", "verdict": "benign"}\nnot json\n')
+    whole = gold.GOLD.read_text(encoding="utf-8").splitlines()[0]
+    path.write_text(f"{whole}\nnot json\n")
     with pytest.raises(InputError, match=":2:"):
+        gold.load(path)
+    for broken in ('{"id": "a", "verdict": "benign"}', "[1]", whole.replace('"peers"', '"x"')):
+        path.write_text(f"{whole}\n{broken}\n")
+        with pytest.raises(InputError, match=":2: not an item of a gold set"):
+            gold.load(path)
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match="is not text"):
         gold.load(path)
     with pytest.raises(InputError, match="cannot read"):
         gold.load(tmp_path / "absent")

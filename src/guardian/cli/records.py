@@ -151,7 +151,8 @@ def ask(options: argparse.Namespace) -> int:
         say(answer["text"])
         if answer["understood_by"] != "words":
             say(f"Read by {answer['understood_by']} as: {answer['question']}")
-        emit(options, answer["rows"], answer["columns"], empty="No rows.")
+        if answer["rows"]:
+            emit(options, answer["rows"], answer["columns"])
     return 0
 
 

@@ -55,10 +55,13 @@ def _items(path: Path) -> list[dict[str, Any]]:
     except OSError as error:
         msg = f"cannot read {path}: {error.strerror}"
         raise InputError(msg) from error
+    except UnicodeDecodeError as error:
+        msg = f"{path} is not text: a gold set is lines of JSON"
+        raise InputError(msg) from error
     items = []
     for number, line in enumerate(lines, start=1):
         try:
-            item = json.loads(line)
+            item = _whole(json.loads(line))
             items.append(
                 {
                     **item,
@@ -68,9 +71,39 @@ def _items(path: Path) -> list[dict[str, Any]]:
                 }
             )
         except (ValueError, TypeError, KeyError) as error:
-            msg = f"{path}:{number}: not an item of a gold set: {error}"
+            why = f"{error} is missing" if isinstance(error, KeyError) else error
+            msg = f"{path}:{number}: not an item of a gold set: {why}"
             raise InputError(msg) from error
     return items
+
+
+_PARTS: dict[str, type] = {
+    "id": str, "device": dict, "hits": list, "findings": list, "verdict": str, "must": list,
+    "must_not": list,
+}  # fmt: skip
+_OF_A_FINDING = ("class", "level", "peers", "at_s", "lasts_s", "count", "facts")
+_OF_A_HIT = ("name", "class", "company", "service", "grade")
+
+
+def _whole(item: Any) -> dict[str, Any]:
+    """Return an item that has all its parts.
+
+    Raises:
+        KeyError, TypeError: one is missing, or is something else.
+    """
+    if not isinstance(item, dict):
+        msg = "not an object"
+        raise TypeError(msg)
+    for name, kind in _PARTS.items():
+        if not isinstance(item[name], kind):
+            msg = f"{name!r} is no {kind.__name__}"
+            raise TypeError(msg)
+    parts = ((item["device"], ("name", "kind")), *((each, _OF_A_HIT) for each in item["hits"]),
+             *((each, _OF_A_FINDING) for each in item["findings"]))  # fmt: skip
+    for part, names in parts:
+        for name in names:
+            part[name]
+    return item
 
 
 async def evaluate(

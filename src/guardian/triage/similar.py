@@ -37,8 +37,11 @@ DIMENSIONS = 256
 """Length of a local vector: an incident has at most about 30 features."""
 
 SIMILAR_AT = 0.8
-"""Local cosine from which an earlier incident is told of. The same classes alone give
-about 0.7; so something else must agree: a destination, a company, a rule."""
+"""Local cosine from which an earlier incident is told of. Measured on the 132 gold stories, two
+by two: from 0.8 on, 46 of 71 pairs of one kind with a shared destination, company or rule are
+found, and 5 of 585 of the same kind that share none (90 % are right); from 0.7 on 57 and 43
+(57 %), from 0.9 on 40 and 3 (93 %). Of 7,990 pairs of different kinds none comes to 0.6. What is
+told is a fact with a link, so that being right goes before finding all."""
 
 EMBEDDED_AT = 0.9
 """The same for vectors of a model, whose texts about one network are all a little alike."""
