@@ -11,6 +11,7 @@
 -- reads: [flow]
 -- window_s: 3600
 -- parameters:
+--   max_pause_s: {default: 45, unit: s, reason: "on average between two sessions: what looks for mail or news by the minute guesses nothing"}
 --   min_packets: {default: 3, unit: packets, reason: "each way: both sides said something beyond the handshake"}
 --   many: {default: 100, unit: sessions, reason: "in one span: no person and no job types so fast"}
 --   min_sessions: {default: 10, unit: sessions, reason: "a person who mistypes tries three to six times"}
@@ -38,7 +39,8 @@ spans AS (
            quantile_cont(bytes_toclient, [0.25, 0.5, 0.75]) AS q,
            quantile_cont(epoch(coalesce(end_ts, ts) - ts), 0.5) AS session_s,
            list_transform(min(id, 60), lambda i: 'flow:' || i) AS evidence
-    FROM session GROUP BY ALL HAVING count(*) >= $min_sessions
+    FROM session GROUP BY ALL
+    HAVING count(*) >= $min_sessions AND epoch(max(ts) - min(ts)) <= $max_pause_s * (count(*) - 1)
 )
 SELECT 'brute_force>' || dest_ip || ':' || dest_port AS key, src_ip, [dest_ip] AS peers,
        min(first_seen) AS first_seen, max(last_seen) AS last_seen, sum(n)::BIGINT AS count,

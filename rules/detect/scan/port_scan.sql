@@ -34,7 +34,8 @@ tried AS (
     FROM v_flow SEMI JOIN suspect USING (src_ip, dest_ip, proto)
     WHERE ts BETWEEN $since AND $until AND dest_port IS NOT NULL
       AND direction <> 'local' AND src_ip <> dest_ip
-      AND ((proto = 'TCP' AND opened)
+      -- A first packet that is an answer (SYN with ACK) is the echo of somebody else's attack.
+      AND ((proto = 'TCP' AND opened AND NOT (failed AND coalesce(tcp_flags_ts, 0) & 16 = 16))
            -- A service answering to many ephemeral ports is backscatter, or the end of old flows.
            -- Ports of a traceroute are no scan either.
            OR (proto = 'UDP' AND src_port >= $ephemeral_from AND src_port NOT IN (1900, 3478, 3702, 5353, 5355)

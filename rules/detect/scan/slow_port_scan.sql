@@ -25,6 +25,8 @@ tried AS (
            min(ts) AS first_seen, max(ts) AS last_seen, min(id) AS id
     FROM v_flow SEMI JOIN suspect USING (src_ip, dest_ip)
     WHERE ts BETWEEN $since AND $until AND proto = 'TCP' AND opened AND dest_port IS NOT NULL
+      -- A first packet that is an answer (SYN with ACK) is the echo of somebody else's attack.
+      AND NOT (failed AND coalesce(tcp_flags_ts, 0) & 16 = 16)
       AND direction <> 'local' AND src_ip <> dest_ip
     GROUP BY ALL
 )
