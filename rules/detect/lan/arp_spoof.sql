@@ -36,7 +36,7 @@ echo AS (
     -- Questions that a second machine repeats word for word a moment after the first.
     SELECT b.ip, b.mac, count(*) FILTER (exists (
                SELECT 1 FROM valid a WHERE a.ip = b.ip AND a.mac <> b.mac AND a.target = b.target AND NOT a.reply
-                 AND a.ts BETWEEN b.ts - to_milliseconds((1000 * $echo_s)::BIGINT) AND b.ts)) / count(*) AS share
+                 AND a.ts BETWEEN b.ts - $echo_s::DOUBLE * INTERVAL 1 SECOND AND b.ts)) / count(*) AS share
     FROM valid b WHERE NOT b.reply
       AND b.ip IN (SELECT ip FROM holder GROUP BY ip HAVING count(*) > 1)
     GROUP BY b.ip, b.mac
