@@ -52,6 +52,7 @@ SETTINGS: dict[str, Setting] = {
     # While a backlog is written the log may grow further (``bulk``, docs/performance.md).
     "checkpoint_threshold": "64MB",
     "preserve_insertion_order": False,
+    "enable_progress_bar": False,  # it would go to standard output
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": True,
     # Nothing leaves the house, not even by way of a query.
@@ -78,7 +79,9 @@ SPILL_BYTES = 8 << 30
 def settings(path: Path | None) -> dict[str, Setting]:
     """Return DuckDB's settings for a store at ``path`` (None: in memory)."""
     found = {**SETTINGS, "memory_limit": f"{EVERYDAY_BYTES >> 20}MiB"}
-    if path is not None:
+    if path is None:  # its rows have nowhere else to go
+        found["memory_limit"] = f"{MEMORY_MOST >> 20}MiB"
+    else:
         free = shutil.disk_usage(path.parent).free
         spill = min(SPILL_BYTES, max(free // 10, 64 << 20))
         found["max_temp_directory_size"] = f"{spill >> 20}MiB"
