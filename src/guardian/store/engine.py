@@ -52,7 +52,6 @@ SETTINGS: dict[str, Setting] = {
     # While a backlog is written the log may grow further (``bulk``, docs/performance.md).
     "checkpoint_threshold": "64MB",
     "preserve_insertion_order": False,
-    "enable_progress_bar": False,  # it would go to standard output
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": True,
     # Nothing leaves the house, not even by way of a query.
