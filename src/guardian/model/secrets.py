@@ -68,7 +68,7 @@ _ATTACK = re.compile(
 """A value with one of these is no password but an attempt to break in, which detectors read."""
 
 SIGNS = (
-    rf"(?i){_KEYS}|community[=\"]|pass[\s=\"\\]|kennwort|credential|_creds|jwt|api-key|sess(?:ion)?_?id|signature"
+    rf"(?i){_KEYS}|community[=\"]|pass[\s=\"\\]|kennwort|credential|_creds|jwt|api-key|sess(?:ion)?_?id=|signature"
     r"|(?:auth|access|private|session|shared|wpa)[_-]?key|authorization|cookie\"|loginpas|%3d|psk="
     rf'|\b_?(?:{_SHORT_NAMES})=|[._-](?:{_SHORT_NAMES})=|"(?:APOP|AUTH)"'
     r"|://[^/\s:@]+:[^@/\s]+@"
