@@ -86,7 +86,7 @@ MENU: tuple[Question, ...] = (
     ),
     Question(
         name="uploads",
-        title="How much did a device upload, and to whom?",
+        title="What was uploaded, and to whom?",
         takes=("device", "when"),
         sql="SELECT coalesce(any_value(n.company), t.sni, w.dest_ip) AS receiver, "
         "sum(w.bytes_toserver)::BIGINT AS bytes_up, count(*) AS connections, "
@@ -105,7 +105,7 @@ MENU: tuple[Question, ...] = (
     ),
     Question(
         name="contacted",
-        title="Who talked to a name or a company?",
+        title="Who talked to a name or company?",
         takes=("about", "device", "when"),
         sql="SELECT d.name AS device, w.name AS destination, any_value(n.company) AS company, "
         f"count(*) AS contacts, max(w.ts) AS last_seen FROM (SELECT w.ts, w.src_ip, w.name FROM "
@@ -279,7 +279,7 @@ MENU: tuple[Question, ...] = (
     ),
     Question(
         name="bypass",
-        title="Which devices go around the house's resolver?",
+        title="Who goes around the resolver?",
         takes=("device", "when"),
         sql="SELECT d.name AS device, f.class, f.peers[1] AS resolver, sum(f.count)::BIGINT "
         "AS contacts, max(f.last_seen) AS last_seen FROM finding AS f "
