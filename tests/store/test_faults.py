@@ -439,3 +439,14 @@ def test_memory_that_is_only_kept_is_given_back(store: Store) -> None:
 def memory(store: Store) -> int:
     with store.read() as reader:
         return int(reader.value("SELECT sum(memory_usage_bytes) FROM duckdb_memory()"))
+
+
+def test_single_rows_of_one_transaction_take_little_memory(store: Store) -> None:
+    with store.transaction() as tx:
+        for number in range(1500):
+            tx.execute(
+                "INSERT INTO device (device_id, name, first_seen, last_seen) VALUES (?, 'x', ?, ?)",
+                [f"d{number}", NOW, NOW],
+            )
+        held = tx.value("SELECT sum(memory_usage_bytes) FROM duckdb_memory()")
+    assert held < 32 << 20

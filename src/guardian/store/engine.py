@@ -51,7 +51,10 @@ SETTINGS: dict[str, Setting] = {
     # Rows that wait in the write-ahead log are held in memory too, about twice their size there.
     # While a backlog is written the log may grow further (``bulk``, docs/performance.md).
     "checkpoint_threshold": "64MB",
-    "preserve_insertion_order": False,
+    # Without it DuckDB 1.5.5 puts each INSERT's rows into pieces of their own until the commit
+    # (half a megabyte for a single row of ``device``), and joins them to the table while it
+    # commits, so that a reader may see a part of a commit.
+    "preserve_insertion_order": True,
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": True,
     # Nothing leaves the house, not even by way of a query.
