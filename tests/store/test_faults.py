@@ -450,3 +450,35 @@ def test_single_rows_of_one_transaction_take_little_memory(store: Store) -> None
             )
         held = tx.value("SELECT sum(memory_usage_bytes) FROM duckdb_memory()")
     assert held < 32 << 20
+
+
+def test_a_stop_does_not_wait_for_a_long_statement(store: Store) -> None:
+    ended: list[str] = []
+
+    def read() -> None:
+        with store.read() as reader:
+            try:
+                reader.value("SELECT sum(a.range * b.range) FROM range(10000000) a, range(1000) b")
+            except StoreError as error:
+                ended.append(str(error))
+
+    def write() -> None:
+        try:
+            with store.transaction() as tx:
+                tx.execute("INSERT INTO source (name, kind, path) VALUES ('a', 'b', 'c')")
+                tx.execute("SELECT sum(a.range * b.range) FROM range(10000000) a, range(1000) b")
+        except StoreError as error:
+            ended.append(str(error))
+
+    threads = [threading.Thread(target=read), threading.Thread(target=write)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.2)
+    until = time.monotonic() + 60
+    while store.abandon() and time.monotonic() < until:
+        time.sleep(0.01)
+    for thread in threads:
+        thread.join(60)
+    assert len(ended) == 2
+    with pytest.raises(StoreError, match="stopping"), store.read():
+        pass

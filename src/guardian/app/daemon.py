@@ -14,6 +14,7 @@ import logging
 import signal
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,8 @@ JUDGE_EVERY_S = 1.0
 """At most this often are new rows judged."""
 RESPOND_EVERY_S = 1.0
 """How often ends are looked for when nobody answered."""
+PATIENCE_S = 10.0
+"""So long what is at work may take to end by itself when Guardian is told to stop."""
 NIGHTLY_EVERY_S = 20.0
 HEARTBEAT_EVERY_S = 10.0
 SENSOR_EVERY_S = 2.0
@@ -125,6 +128,7 @@ class Daemon:
         await self._stop.wait()
         log.info("stopping")
         self._halt.set()
+        threading.Thread(target=self._hurry, daemon=True).start()
         server.should_exit = True
         for task in tasks:
             task.cancel()
@@ -138,6 +142,12 @@ class Daemon:
         await self._models.aclose()
         with contextlib.suppress(FileNotFoundError):
             (self._data() / rpc.SOCKET_NAME).unlink()
+
+    def _hurry(self) -> None:
+        """Let nobody wait minutes for a statement: it is undone, and done again another time."""
+        time.sleep(PATIENCE_S)
+        while self._store.abandon():
+            time.sleep(0.2)
 
     def _loops(self) -> list[Coroutine[None, None, None]]:
         collecting = [

@@ -32,6 +32,7 @@ from guardian.errors import (
 )
 from guardian.store import engine
 from guardian.store.archive import refresh_views
+from guardian.store.cursors import Cursors
 from guardian.store.failures import mapped_errors
 from guardian.store.memory import Allowance
 from guardian.store.migrations import check_version, migrate
@@ -73,6 +74,7 @@ class Store:
         self._retry_at = 0.0
         self._inode = _inode(path)
         self._allowance = Allowance(self._cursor)
+        self._cursors = Cursors()
         self.read_only = read_only
         self.path = path
         self.reserve_bytes = RESERVE_BYTES
@@ -161,7 +163,8 @@ class Store:
                 self._readers -= 1
                 raise
         try:
-            yield reader
+            with self._cursors.used(reader.cursor):
+                yield reader
         finally:
             reader.close()
             with self._gate:
@@ -184,7 +187,7 @@ class Store:
                 with mapped_errors(self.path, self._give_up):
                     cursor = self._connection.cursor()
                 try:
-                    with self._committed(cursor):
+                    with self._cursors.used(cursor), self._committed(cursor):
                         yield Transaction(cursor, self._give_up)
                 finally:
                     cursor.close()
@@ -379,6 +382,10 @@ class Store:
             if time.monotonic() > until:
                 return False
             time.sleep(SWAP_PAUSE_S)
+
+    def abandon(self) -> bool:
+        """Interrupt what runs, undone as a whole, for the end; True while something still runs."""
+        return self._cursors.abandon()
 
     def close(self) -> None:
         """Close the file. Safe to call twice."""

@@ -87,6 +87,11 @@ class Reader:
             with mapped_errors(fatal=self._fatal):
                 self._cursor.unregister(name)
 
+    @property
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """DuckDB's own cursor, for this package alone."""
+        return self._cursor
+
     def interrupt(self) -> None:
         """Stop the statement that runs on this cursor in another thread."""
         self._cursor.interrupt()
