@@ -38,9 +38,12 @@ def latest(columns: Iterable[pa.ChunkedArray], now: datetime) -> datetime | None
     ahead: list[datetime] = []
     past: list[datetime] = []
     for moments in columns:
-        limit = pa.scalar(now + AHEAD, moments.type)
-        ahead.append(pc.max(moments).as_py())
-        past.append(pc.max(pc.filter(moments, pc.less_equal(moments, limit))).as_py())
+        newest = pc.max(moments).as_py()
+        ahead.append(newest)
+        if newest is not None and newest > now + AHEAD:
+            limit = pa.scalar(now + AHEAD, moments.type)
+            newest = pc.max(pc.filter(moments, pc.less_equal(moments, limit))).as_py()
+        past.append(newest)
     found = [moment for moment in past if moment] or [moment for moment in ahead if moment]
     return max(found, default=None)
 
