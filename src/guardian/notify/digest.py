@@ -143,7 +143,7 @@ def _blind(reader: Reader) -> bool:
 def _need(row: pages.Row, base: str, zone: tzinfo | None, now: datetime, *, whole: bool) -> Need:
     tag, _ = words.verdict(row["verdict"], row["classes"])
     title = _about(row["incident_title"], row["device"])
-    summary = words.clean(row["summary"], 160)
+    summary = words.clean(row["summary"], 240)
     told = summary.startswith(("Since ", "At "))
     lead = "" if told else f"Since {words.clock(row['first_seen'], zone, now)}. "
     ask = words.clean(row["title"], 80)
