@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-MARK = "zq<img src=x onerror=alert(1)>\x1b[31m\u202e{{7*7}}=cmd()"
+MARK = "zq<img src=x onerror=alert(1)>\x1b[31m\u202e{{1357*2468}}=cmd()"
 """Markup, a terminal's colour, a turn of direction, a template and a formula."""
 
 SHOWN = "zq&lt;img src=x onerror=alert(1)&gt;"
-RAW = re.compile("<img src=x|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202e]|zq&lt;img[^<]{0,60}49")
+RAW = re.compile("<img src=x|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202e]|3349076")
 
 # Every column that holds what somebody else chose, or what a person typed.
 TYPED = {
