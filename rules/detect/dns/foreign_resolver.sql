@@ -15,7 +15,7 @@
 WITH asked AS (
     SELECT q.src_ip, q.resolver, q.ts, q.ref, q.name, r.home AS resolver_home, r.inferred
     FROM dns_question($since, $until) q JOIN address_info r ON r.ip = q.resolver
-    WHERE q.dest_port = 53 AND r.scope NOT IN ('multicast', 'broadcast')
+    WHERE q.dest_port = 53 AND r.scope NOT IN ('multicast', 'broadcast', 'loopback', 'unspecified')
 ),
 -- A host that others ask is a resolver itself; what it forwards is its task.
 own AS (
