@@ -46,9 +46,11 @@ WITH seen AS (
 SELECT 'encrypted_dns>' || coalesce(max(name), min(dest_ip)) || '/' || way AS key, src_ip,
        list_distinct(coalesce(min(name, 10), []) || min(dest_ip, 20)) AS peers,
        min(ts) AS first_seen, max(ts) AS last_seen, count(*) AS count,
+       -- What a machine says to itself leaves no house: the forwarder there is what goes out.
+       CASE WHEN bool_and(coalesce(a.scope, '') = 'loopback') THEN 'informational' ELSE 'low' END AS level,
        'Goes past the home''s DNS: ' || way || ' to ' || coalesce(max(name), min(dest_ip)) AS title,
        {way: way, resolver: coalesce(max(name), min(dest_ip)), contacts: count(*)} AS facts,
        min(ref, 60) AS evidence
-FROM seen s LEFT JOIN address_info d ON d.ip = s.dest_ip
+FROM seen s LEFT JOIN address_info d ON d.ip = s.dest_ip LEFT JOIN address_info a ON a.ip = s.src_ip
 WHERE NOT coalesce(d.home AND NOT d.inferred, false)
 GROUP BY src_ip, way, coalesce(name, (SELECT n.name FROM v_address_name n WHERE n.ip = s.dest_ip), dest_ip)

@@ -15,6 +15,7 @@
 --   within_s: {default: 300, unit: s, reason: "a lease that passes on does so once, and the old holder is silent then"}
 --   echo_s: {default: 0.05, unit: s, reason: "a repeater or a bridge over Wi-Fi passes a word on at once, with its own hardware address"}
 --   echo_share: {default: 0.8, unit: share, reason: "of the second machine's questions that are copies of the first's; a poisoner asks in its own time or not at all"}
+--   quarrel_share: {default: 0.5, unit: share, reason: "of the second machine's announcements that the first makes too: both were given the address and insist; who poisons speaks far oftener than who is robbed"}
 --   min_claims: {default: 3, unit: packets, reason: "claims of the second machine; a mistake is said once or twice at start-up"}
 WITH claim AS (
     SELECT id, ts, json_extract_string(raw, '$.arp.src_ip') AS ip, lower(json_extract_string(raw, '$.arp.src_mac')) AS mac,
@@ -29,7 +30,8 @@ valid AS (
 ),
 holder AS (
     SELECT ip, mac, count(*) AS n, count(*) FILTER (reply) AS replies, min(ts) AS first_seen, max(ts) AS last_seen,
-           min(id, 40) AS ids, list_distinct(min(target, 20)) AS targets
+           min(id, 40) AS ids, list_distinct(min(target, 20)) AS targets,
+           count(*) FILTER (reply AND target IS NOT DISTINCT FROM ip) AS announced
     FROM valid GROUP BY ip, mac
 ),
 echo AS (
@@ -42,7 +44,7 @@ echo AS (
     GROUP BY b.ip, b.mac
 ),
 clash AS (
-    SELECT a.ip, b.mac AS second, a.mac AS first, b.n, b.replies, a.n AS first_n,
+    SELECT a.ip, b.mac AS second, a.mac AS first, b.n, b.replies, b.announced, a.announced AS first_announced, a.n AS first_n,
            a.first_seen, greatest(a.last_seen, b.last_seen) AS last_seen, b.ids, b.targets,
            (SELECT count(*) FROM holder h WHERE h.mac = b.mac) AS held
     FROM holder a JOIN holder b ON a.ip = b.ip AND a.mac <> b.mac
@@ -55,6 +57,8 @@ SELECT 'arp_spoof>' || c.ip || '/' || c.second AS key,
        coalesce((SELECT min(h.ip) FROM holder h WHERE h.mac = c.second AND h.ip NOT IN (SELECT ip FROM clash)), c.ip) AS src_ip,
        [c.ip, c.first, c.second] AS peers, c.first_seen, c.last_seen, c.n AS count,
        CASE WHEN coalesce(e.share, 0) >= $echo_share THEN 'low'
+            -- Only said to all that the address is its own, a few times or in turn with the other: two devices were given one address.
+            WHEN c.replies > 0 AND c.replies = c.announced AND (c.replies < $sure_claims OR c.first_announced >= $quarrel_share * c.announced) THEN 'low'
             WHEN c.replies >= $min_claims AND (c.held > 1 OR c.replies >= $sure_claims) THEN 'high' ELSE 'medium' END AS level,
        'Two machines claim the address ' || c.ip AS title,
        {address: c.ip, first_mac: c.first, second_mac: c.second, claims: c.n, unasked_or_answers: c.replies,
