@@ -47,6 +47,44 @@ def test_link_types_that_suricata_refuses_are_rewritten(
         ]
 
 
+@pytest.mark.parametrize(("order", "kept"), [("<", 40), (">", 40), ("<", 60)])
+def test_packets_cut_too_short_are_told_in_one_line(
+    memory_store: Store, tmp_path: Path, order: str, kept: int
+) -> None:
+    ether = b"\x02\x00\x00\x00\x00\x02\x02\x00\x00\x00\x00\x01\x08\x00"
+    segment = struct.pack(">HHIIBBHHH", 40000, 80, 1, 0, 0x50, 2, 1024, 0, 0) + bytes(60)
+    packet = ether + _ipv4(segment)
+    path = tmp_path / "cut.pcap"
+    head = struct.pack(f"{order}IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, kept, 1)
+    record = struct.pack(f"{order}IIII", 1_700_000_000, 0, kept, len(packet)) + packet[:kept]
+    path.write_bytes(head + record * 5)
+    said = read_capture(memory_store, path, Settings()).error
+    if kept == 40:
+        assert said is not None
+        assert "cut to 40 bytes" in said
+        assert "\n" not in said
+    else:
+        assert said is None
+
+
+def test_short_packets_that_are_whole_were_not_cut(memory_store: Store, tmp_path: Path) -> None:
+    arp = (
+        b"\xff" * 6
+        + b"\x02\x00\x00\x00\x00\x01\x08\x06"
+        + bytes.fromhex("0001080006040001020000000001c0a80114000000000000c0a80101")
+    )
+    assert (
+        read_capture(memory_store, _capture(tmp_path / "a.pcap", 1, [arp] * 3), Settings()).error
+        is None
+    )
+
+
+def _ipv4(segment: bytes) -> bytes:
+    length = 20 + len(segment)
+    source, target = bytes((192, 168, 1, 20)), bytes((198, 51, 100, 9))
+    return struct.pack(">BBHHHBBH", 0x45, 0, length, 1, 0, 64, 6, 0) + source + target + segment
+
+
 def _capture(path: Path, link_type: int, frames: list[bytes]) -> Path:
     head = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, link_type)
     packets = [

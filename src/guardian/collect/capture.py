@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from guardian.collect import suricata
+from guardian.collect import cut_short, suricata
 from guardian.collect.eve import EveCollector
 from guardian.collect.reader import Progress, drain
 from guardian.errors import CollectorError
@@ -58,6 +59,8 @@ def read_capture(
         try:
             meanwhile()
             progress = _follow(store, collector, run)
+            if progress.error is None:
+                progress = replace(progress, error=cut_short.words(capture, run.eve))
         finally:
             if not run.done:
                 run.stop()
