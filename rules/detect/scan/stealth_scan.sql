@@ -7,11 +7,19 @@
 -- description: Packets with flags that no conversation begins with (none at all, FIN alone, FIN+PSH+URG), to many ports or hosts. Only scanners send them, and only they send several kinds.
 -- falsepositives:
 --   - A broken network stack; it would hit one port again and again, not many.
--- reads: [alert]
+-- reads: [alert, flow]
 -- window_s: 3600
 -- parameters:
 --   min_targets: {default: 5, unit: targets, reason: "distinct host and port pairs; a single odd packet is damage, not a scan"}
---   min_kinds: {default: 2, unit: kinds, reason: "of such packets from one host; a broken stack makes one kind of damage, a scanner tries several"}
+--   min_kinds: {default: 2, unit: kinds, reason: "of such packets from one host that were answered; a broken stack makes one kind of damage, a scanner tries several"}
+WITH odd AS (
+    SELECT *, CASE signature_id WHEN 9000101 THEN 'NULL' WHEN 9000102 THEN 'FIN' ELSE 'XMAS' END AS kind
+    FROM alert WHERE ts BETWEEN $since AND $until AND signature_id IN (9000101, 9000102, 9000103)
+),
+-- A probe that a living host answered told its sender something; what goes into nothing may be damage.
+answered AS (
+    SELECT flow_id FROM flow WHERE ts BETWEEN $since AND $until AND pkts_toclient > 0 AND flow_id IN (SELECT flow_id FROM odd)
+)
 SELECT 'stealth_scan/' || kind AS key, src_ip, min(dest_ip, 50).list_distinct() AS peers,
        min(ts) AS first_seen, max(ts) AS last_seen, count(*) AS count,
        CASE WHEN count(DISTINCT dest_ip) > count(DISTINCT dest_port) THEN 'host_scan' ELSE 'port_scan' END AS class,
@@ -20,8 +28,8 @@ SELECT 'stealth_scan/' || kind AS key, src_ip, min(dest_ip, 50).list_distinct() 
         sample_ports: min(dest_port, 20)} AS facts,
        list_transform(min(id, 50), lambda i: 'alert:' || i) AS evidence
 FROM (
-    SELECT *, CASE signature_id WHEN 9000101 THEN 'NULL' WHEN 9000102 THEN 'FIN' ELSE 'XMAS' END AS kind,
-           bit_count(bit_or(CASE signature_id WHEN 9000101 THEN 1 WHEN 9000102 THEN 2 ELSE 4 END) OVER (PARTITION BY src_ip)) AS kinds
-    FROM alert WHERE ts BETWEEN $since AND $until AND signature_id IN (9000101, 9000102, 9000103)
+    SELECT *, bit_count(bit_or(CASE WHEN flow_id IS NULL OR flow_id NOT IN (SELECT flow_id FROM answered) THEN 0
+                                    WHEN kind = 'NULL' THEN 1 WHEN kind = 'FIN' THEN 2 ELSE 4 END) OVER (PARTITION BY src_ip)) AS kinds
+    FROM odd
 )
 GROUP BY src_ip, kind HAVING count(DISTINCT (dest_ip, dest_port)) >= $min_targets OR max(kinds) >= $min_kinds
