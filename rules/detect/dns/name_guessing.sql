@@ -19,12 +19,17 @@ WITH answer AS (
     UNION ALL SELECT src_ip, lower(rrname), rcode, ts, 'dns_log:' || id FROM dns_log
     WHERE ts BETWEEN $since AND $until AND rcode IS NOT NULL
 ),
+-- Few names are missing, so whoever missed many under one parent is found first and only they are counted exactly.
+suspect AS (
+    SELECT src_ip, i.registrable FROM answer JOIN name_info i USING (name)
+    WHERE rcode = 'NXDOMAIN' AND i.registrable IS NOT NULL GROUP BY ALL HAVING count(*) >= $min_names
+),
 spans AS (
     SELECT src_ip, i.registrable AS parent, time_bucket(to_seconds($span_s::BIGINT), ts) AS span,
            count(DISTINCT name) FILTER (rcode = 'NXDOMAIN') AS missing, count(DISTINCT name) AS names,
            min(ts) AS first_seen, max(ts) AS last_seen, list_distinct(min(name, 20) FILTER (rcode = 'NXDOMAIN')) AS samples,
            min(ref, 60) FILTER (rcode = 'NXDOMAIN') AS evidence
-    FROM answer JOIN name_info i USING (name)
+    FROM answer JOIN name_info i USING (name) SEMI JOIN suspect USING (src_ip, registrable)
     -- One part below the registered name: block lists and reputation services ask with more, a search domain is put behind whole names.
     WHERE i.registrable IS NOT NULL AND name = split_part(name, '.', 1) || '.' || i.registrable AND NOT ends_with(name, '.arpa')
     GROUP BY ALL
