@@ -89,7 +89,9 @@ async def test_every_fault_leaves_the_template(home: Store, beacon: Incident, fa
 async def test_the_whole_way_and_exactly_what_is_sent(home: Store, beacon: Incident) -> None:
     async with Server(reply=lambda _: as_text(good_reply(beacon))) as server:
         assert await triage.explain_pending(home, settings(server)) == 1
-        chats = [(body, heads) for path, body, heads in server.seen if path.endswith("/chat/completions")]
+        chats = [
+            (body, heads) for path, body, heads in server.seen if path.endswith("/chat/completions")
+        ]
     ((body, headers),) = chats
     assert body == {
         "model": "small",
