@@ -46,7 +46,10 @@ def evening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, C
 
 def _beacon(store: Store) -> tuple[int, str]:
     with store.read() as reader:
-        row = reader.one("SELECT incident_id, src_ip FROM finding WHERE class = 'c2_beacon'")
+        row = reader.one(
+            "SELECT incident_id, src_ip FROM finding "
+            "WHERE class = 'c2_beacon' AND level <> 'informational'"
+        )
     assert row is not None
     return row["incident_id"], row["src_ip"]
 
