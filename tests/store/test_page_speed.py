@@ -14,6 +14,7 @@ from guardian.store import (
     kept,
     pages_evidence,
     pages_history,
+    retention,
     rollup,
     weeks,
 )
@@ -124,6 +125,18 @@ def finding(tx: Transaction, number: int, evidence: list[str]) -> None:
         """,
         [f"f{number}", SINCE, UNTIL, evidence, UNTIL + timedelta(seconds=number)],
     )
+
+
+def test_evidence_that_nothing_names_any_more_is_let_go(store: Store) -> None:
+    with store.transaction() as tx:
+        flows(tx, SINCE, 20, 3400)
+        finding(tx, 1, ["flow:1", "flow:2", "flow:3"])
+    assert kept.update(store) == 3
+    with store.transaction() as tx:
+        tx.execute("UPDATE finding SET evidence = ['flow:3', 'flow:9', NULL]")
+    retention.enforce(store, Limits(), now=UNTIL)
+    with store.read() as reader:
+        assert [row["id"] for row in reader.rows("SELECT id FROM kept_row")] == [3]
 
 
 def test_evidence_is_kept_from_both_tiers_and_outlives_its_rows(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from guardian.store.connection import Store
-    from guardian.store.reader import Reader
+    from guardian.store.reader import Reader, Transaction
 
 PIECE = 2000
 """Rows that one transaction looks for: others may write in between."""
@@ -98,6 +98,14 @@ def _keep(store: Store, table: str, ids: Sequence[int]) -> int:
             "ANTI JOIN kept_row USING (source, id) ORDER BY id"
         )
     return int(rows.num_rows)
+
+
+def forget(tx: Transaction) -> None:
+    """Let go of rows that no finding names any more: a finding that grows names newer ones."""
+    tx.execute(
+        "DELETE FROM kept_row WHERE source || ':' || id NOT IN "
+        "(SELECT ref FROM (SELECT unnest(evidence) AS ref FROM finding) WHERE ref IS NOT NULL)"
+    )
 
 
 def rows_of(reader: Reader, table: str, ids: Sequence[int]) -> list[dict[str, Any]]:

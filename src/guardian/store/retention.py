@@ -13,7 +13,7 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from guardian.errors import StoreError
-from guardian.store import archive, clock, engine, rollup, settings
+from guardian.store import archive, clock, engine, kept, rollup, settings
 from guardian.store.limits import TABLES
 
 if TYPE_CHECKING:
@@ -224,6 +224,7 @@ def _by_age(store: Store, limits: Limits, now: datetime, age_s: float) -> int:
             "DELETE FROM size_sample WHERE sampled_at < (SELECT max(sampled_at) FROM size_sample) "
             "- INTERVAL 400 DAY"
         )
+        kept.forget(tx)
     return deleted
 
 
