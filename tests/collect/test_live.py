@@ -10,6 +10,7 @@ from guardian.collect import live, registry
 from guardian.collect.base import Closing
 from guardian.collect.settings import Settings
 from guardian.collect.text_log import TextLogCollector
+from guardian.collect.zeek import ZeekCollector
 from guardian.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -48,4 +49,6 @@ def test_logs_are_read_in_the_time_zone_of_the_settings(tmp_path: Path) -> None:
     assert isinstance(zoned, TextLogCollector)
     assert zoned.timezone == "+02:00"
     zeek = registry.KINDS["zeek"](tmp_path)
-    assert live.fitted(zeek, Settings()) is zeek
+    fitted = live.fitted(zeek, Settings(first_days=3.0))
+    assert isinstance(fitted, ZeekCollector)
+    assert fitted.first_days == 3.0

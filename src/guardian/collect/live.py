@@ -12,6 +12,7 @@ from guardian.collect.network_logs import NetflowCollector, SyslogCollector
 from guardian.collect.pihole_api import PiholeApiCollector
 from guardian.collect.text_log import TextLogCollector
 from guardian.collect.wire import WireCollector
+from guardian.collect.zeek import ZeekCollector
 from guardian.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ def fitted(collector: Collector, settings: Settings) -> Collector:
         return replace(collector, settings=settings)
     if isinstance(collector, TextLogCollector):
         return replace(collector, timezone=settings.log_timezone, first_days=settings.first_days)
+    if isinstance(collector, ZeekCollector):
+        return replace(collector, first_days=settings.first_days)
     return collector
 
 

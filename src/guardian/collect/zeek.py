@@ -2,6 +2,8 @@
 
 Tab-separated and JSON, plain or compressed. A folder is one source; a log is known
 by its beginning (``zeek_files``), so a rotation or a restart costs and doubles nothing.
+A single log that is followed is one source with all that it was rotated into, in the order
+it was written (``zeek_rotated``); its first reading goes ``first_days`` back.
 """
 
 from __future__ import annotations
@@ -13,7 +15,16 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from guardian.collect import blocks, columns, compressed, zeek_columns, zeek_files, zeek_tables
+from guardian.collect import (
+    blocks,
+    columns,
+    compressed,
+    zeek_columns,
+    zeek_files,
+    zeek_rotated,
+    zeek_tables,
+)
+from guardian.collect.zeek_pass import Pass
 from guardian.errors import CollectorError
 from guardian.model.batch import Batch, Reject, SourceInfo
 
@@ -38,6 +49,9 @@ MAX_CERTIFICATES = 50_000
 
 MAX_RAW_CHARS = 65_536
 
+MAX_ERRORS = 3
+"""How many files that cannot be read are named at once."""
+
 _LOG_NAME = re.compile(r"\.(?:log|json|ndjson)(?:[._-].*)?$|\.log$", re.IGNORECASE)
 _FIRST = {"x509": 0, "conn": 2, "ssl": 3}
 
@@ -50,6 +64,7 @@ class ZeekCollector:
     name: str | None = None
     kind: str = "zeek"
     layout: zeek_files.Layout | None = None
+    first_days: float = 0.0
     block_bytes: int = blocks.BLOCK_BYTES
     _looked: list[float] = field(default_factory=list, repr=False, compare=False)
 
@@ -70,26 +85,27 @@ class ZeekCollector:
         """
         if not final and bookmark is not None and self._just_looked():
             return
-        reading = _Pass(known=_known(bookmark), final=final, layout=self.layout)
-        files = self._files()
+        reading = Pass.after(bookmark, final=final, layout=self.layout)
+        files = self._files(reading, bookmark)
         logs, refused = reading.describe(files)
         replace = any(map(zeek_files.is_open, files)) or any(log.is_open for log in logs)
         gathered = _Gathered(replace=replace, rejects=refused if bookmark is None else [])
-        for log in sorted(logs, key=_order):
-            for block in blocks.blocks(
-                log.file, reading.offset(log), final=final, size=self.block_bytes
-            ):
+        for log in sorted(logs, key=self._order):
+            for block in reading.blocks(log, self.block_bytes):
                 gathered.add(log, block)
                 reading.read(log, block.end)
                 if gathered.size >= self.block_bytes:
                     yield gathered.batch(reading.bookmark())
                     gathered = _Gathered(replace=replace, certificates=gathered.certificates)
             reading.finished(log)
-        if gathered.events or gathered.rejects:
+        if gathered.events or gathered.rejects or reading.moved:
             yield gathered.batch(reading.bookmark())
         if bookmark is None and not logs and refused and final:
             msg = f"{self.path}: no Zeek log to read; {refused[0].place}: {refused[0].reason}"
             raise CollectorError(msg)
+        if reading.errors:
+            self._looked.clear()  # to be said again at once, not only at the next look
+            raise CollectorError("; ".join(reading.errors[:MAX_ERRORS]))
 
     def _just_looked(self) -> bool:
         now = time.monotonic()
@@ -98,17 +114,24 @@ class ZeekCollector:
         self._looked[:] = [now]
         return False
 
-    def _files(self) -> list[Path]:
+    def _files(self, reading: Pass, bookmark: Mapping[str, object] | None) -> list[Path]:
         try:
-            if not self.path.is_dir():
+            if self.path.is_dir():
+                found = sorted(self.path.rglob("*"))
+                logs = [file for file in found if _LOG_NAME.search(file.name) and file.is_file()]
+                return logs[-MAX_FILES:]
+            if reading.final or self.kind != "zeek":
                 self.path.stat()
                 return [self.path]
-            found = sorted(self.path.rglob("*"))
         except OSError as error:
             msg = f"cannot read {error.filename}: {error.strerror}"
             raise CollectorError(msg) from error
-        logs = [file for file in found if _LOG_NAME.search(file.name) and file.is_file()]
-        return logs[-MAX_FILES:]
+        return reading.follow(self.path, bookmark, self.first_days)
+
+    def _order(self, log: Log) -> tuple[int, bool, int, str]:
+        if not self.path.is_dir():
+            return 0, log.file == self.path, zeek_rotated.mtime_ns(log.file), ""
+        return _FIRST.get(log.path, 1), not log.is_open, 0, str(log.file)
 
 
 def is_zeek(path: Path, head: bytes) -> bool:
@@ -134,76 +157,6 @@ def _begins(head: bytes) -> bool:
         and b'"ts"' in first
         and (b'"uid"' in first or b'"id.orig_h"' in first or b'"_path"' in first)
     )
-
-
-def _order(log: Log) -> tuple[int, bool, str]:
-    return _FIRST.get(log.path, 1), not log.is_open, str(log.file)
-
-
-def _known(bookmark: Mapping[str, object] | None) -> dict[str, tuple[int, int, int]]:
-    files = (bookmark or {}).get("files")
-    if not isinstance(files, dict):
-        return {}
-    return {str(key): (int(at[0]), int(at[1]), int(at[2])) for key, at in files.items()}
-
-
-@dataclass(slots=True)
-class _Pass:
-    """One look at all files.
-
-    ``known`` and ``now``: a log's identity → how far it was read, its inode, and its
-    size when it was read to its end (-1 before that), by which it need not be opened
-    again as long as it stays as it is.
-    """
-
-    known: dict[str, tuple[int, int, int]]
-    final: bool
-    layout: zeek_files.Layout | None
-    now: dict[str, tuple[int, int, int]] = field(default_factory=dict)
-    sizes: dict[str, int] = field(default_factory=dict)
-
-    def describe(self, files: list[Path]) -> tuple[list[Log], list[Reject]]:
-        """Return the logs that have something unread, and the files that are no logs."""
-        unchanged = {at[1:]: identity for identity, at in self.known.items()}
-        logs: list[Log] = []
-        refused: list[Reject] = []
-        for file in files:
-            try:
-                status = file.stat()
-                identity = unchanged.get((status.st_ino, status.st_size))
-                if identity is not None:
-                    self.now[identity] = self.known[identity]
-                    self.sizes[identity] = status.st_size
-                    if not self.final or self.known[identity][0] >= status.st_size:
-                        continue
-                    del self.sizes[identity]  # a last line without its end is read now
-                log = zeek_files.describe(file, final=self.final, layout=self.layout)
-            except OSError as error:
-                refused.append(Reject(reason=f"{error.strerror or error}", place=file.name))
-                continue
-            except zeek_files.NotZeekError as error:
-                refused.append(Reject(reason=f"not a Zeek log: {error}", place=str(file)))
-                continue
-            if log is None or log.path in zeek_tables.NOT_EVENTS or log.identity in self.sizes:
-                continue
-            offset = self.known.get(log.identity, (log.header_bytes, 0, 0))[0]
-            self.now[log.identity] = (offset, status.st_ino, -1)
-            self.sizes[log.identity] = status.st_size
-            logs.append(log)
-        return logs, refused
-
-    def offset(self, log: Log) -> int:
-        return self.now[log.identity][0]
-
-    def read(self, log: Log, end: int) -> None:
-        self.now[log.identity] = (end, *self.now[log.identity][1:])
-
-    def finished(self, log: Log) -> None:
-        offset, inode, _ = self.now[log.identity]
-        self.now[log.identity] = (offset, inode, self.sizes[log.identity])
-
-    def bookmark(self) -> dict[str, object]:
-        return {"files": {identity: list(at) for identity, at in self.now.items()}}
 
 
 @dataclass(slots=True)

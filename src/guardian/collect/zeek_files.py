@@ -25,7 +25,7 @@ MAX_HEADER_BYTES = 64 << 10
 
 MAX_FIELDS = 512
 
-_NAME = re.compile(r"^(?:open_)?([a-z][a-z0-9_]*)", re.IGNORECASE)
+_NAME = re.compile(r"^(?:open_)?([a-z][a-z0-9]*(?:_[a-z][a-z0-9]*)*)", re.IGNORECASE)
 _TELLING = (
     ("conn", frozenset({"conn_state", "history"})),
     ("dns", frozenset({"qtype_name", "rcode_name", "qclass"})),
