@@ -58,7 +58,7 @@ def guardian(*words: str, **environment: str) -> subprocess.CompletedProcess[str
 @pytest.mark.root
 def test_a_full_disk_and_a_backup_under_the_running_daemon(disk: Path, tmp_path: Path) -> None:
     eve = Eve(tmp_path)
-    # Else the rows of yesterday would go: a disk of 400 MB has less than the usual floor.
+    # A person's floor: rather nothing more is taken in than that the rows of yesterday go.
     config = "[store]\nfree_floor_bytes = 1000000\n"
     daemon = Watched(data=disk / "data", options=list(eve.option), config=config)
     daemon.start()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import random
 import subprocess
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -9,10 +11,12 @@ import pytest
 
 from guardian.errors import StoreFullError
 from guardian.model.batch import Batch, SourceInfo
-from guardian.store import Store, archive, clock, ingest, retention, rollup
+from guardian.ops.status import status
+from guardian.store import Store, archive, clock, ingest, retention, rollup, room
 from guardian.store.limits import Limits
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 NOW = datetime(2026, 11, 20, 12)
@@ -161,19 +165,11 @@ def test_forecast_needs_a_day_of_growth(store: Store) -> None:
 
 @pytest.mark.root
 def test_a_full_disk_loses_nothing_committed(tmp_path: Path) -> None:
-    disk = tmp_path / "small"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(disk)], check=True)
-    try:
+    with small_disk(tmp_path, "48m") as disk:
         store = Store.open(disk / "data")
         store.reserve_bytes = 16 << 20
         source_id = ingest.register(store, SourceInfo(name="eve", kind="eve", path="eve"))
-        rows = pa.table(
-            {
-                "ts": pa.array([NOW] * 20_000, pa.timestamp("us")),
-                "community_id": [f"{number * 7919 % 1_000_003:x}" * 9 for number in range(20_000)],
-            }
-        )
+        rows = hard_to_press(20_000)
         stored = fill_up(store, source_id, rows)
         assert stored > 2
         assert total(store, "flow") == stored * 20_000
@@ -186,8 +182,105 @@ def test_a_full_disk_loses_nothing_committed(tmp_path: Path) -> None:
         again = Store.open(disk / "data")
         assert total(again, "flow") == 20_010
         again.close()
+
+
+@pytest.mark.root
+def test_holes_of_a_full_disk_take_new_rows(tmp_path: Path) -> None:
+    """Rows that go leave holes, not free disk: a store on a full disk lives in them."""
+    chance = random.Random(1)
+    numbers = [chance.getrandbits(62) for _ in range(60_000)]  # nothing makes these smaller
+    names = ("flow_id", "bytes_toserver", "bytes_toclient", "pkts_toserver", "pkts_toclient")
+    rows = pa.table(
+        {"ts": pa.array([NOW] * 60_000, pa.timestamp("us")), **dict.fromkeys(names, numbers)}
+    )
+    with small_disk(tmp_path, "80m") as disk:
+        store = Store.open(disk / "data")
+        store.reserve_bytes = 24 << 20
+        with store.read() as reader:  # as much smaller than usual as the disk
+            reader.execute("SET checkpoint_threshold = '6MB'")
+        source_id = ingest.register(store, SourceInfo(name="eve", kind="eve", path="eve"))
+        fill_up(store, source_id, rows)
+        with store.transaction() as tx:  # an alert lies behind, so the file cannot shrink
+            tx.execute("INSERT INTO alert (id, ts, source_id) VALUES (0, ?, 1)", [NOW])
+            low, high = tx.value("SELECT [min(id), max(id)] FROM flow")
+            tx.execute("DELETE FROM flow WHERE id < ?", [low + (high - low) * 3 // 4])
+        store.checkpoint()
+        assert store.free_bytes() < store.reserve_bytes < room.hole_bytes(store)
+
+        filler = disk / "filler"  # the log fills no hole: some of the disk has to be free
+        filler.write_bytes(bytes(store.free_bytes() - store.reserve_bytes // 4))
+        with pytest.raises(StoreFullError, match="the disk is full"):
+            store.require_room()
+        filler.unlink()
+
+        before, kept = room.disk(disk / "data"), total(store, "flow")
+        stored = fill_up(store, source_id, rows)
+        assert stored >= 4
+        store.checkpoint()
+        assert room.disk(disk / "data").free >= before.free - (4 << 20)  # they went into holes
+        assert total(store, "flow") == kept + stored * 60_000
+        store.close()
+        again = Store.open(disk / "data")
+        assert total(again, "flow") == kept + stored * 60_000
+        again.close()
+
+
+@pytest.mark.root
+def test_a_full_disk_gives_up_cold_days_before_it_writes_new_ones(tmp_path: Path) -> None:
+    with small_disk(tmp_path, "64m") as disk:
+        store = Store.open(disk / "data")
+        store.reserve_bytes = 12 << 20
+        for _ in range(4):
+            fill(store, 12, rows=4000)
+        retention.enforce(store, Limits(hot_days=8, free_floor_bytes=0), now=NOW)
+        with store.read() as reader:
+            cold = reader.value("SELECT count(*) FROM cold_file")
+        assert cold > 0
+        with (disk / "filler").open("wb") as filler:
+            filler.write(bytes(store.free_bytes() - (6 << 20)))
+        report = retention.enforce(store, Limits(hot_days=4), now=NOW)
+        assert report.deleted > 0
+        with store.read() as reader:
+            said = reader.rows("SELECT DISTINCT reason FROM retention_log")
+            listed = reader.rows("SELECT file FROM cold_file")
+        assert any("of disk were free" in row["reason"] for row in said)
+        files = sorted(str(path.relative_to(disk / "data")) for path in disk.rglob("*.parquet"))
+        assert files == sorted(row["file"] for row in listed)
+        store.close()
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("size", "floor"), [("100m", 192 << 20), ("2g", 192 << 20), ("8g", 0.05), ("100g", 1 << 30)]
+)
+def test_what_stays_free_fits_the_disk(tmp_path: Path, size: str, floor: float) -> None:
+    with small_disk(tmp_path, size) as disk:
+        store = Store.open(disk / "data")
+        whole = room.disk(disk / "data" / "x").total
+        fitting = int(whole * floor) if floor < 1 else floor
+        assert room.floor_bytes(store, Limits()) == fitting
+        assert room.floor_bytes(store, Limits(free_floor_bytes=5)) == 5
+        retention.enforce(store, Limits(), now=NOW)
+        kept_free = status(store, running=True)["storage"]["kept_free_bytes"]
+        assert kept_free == fitting
+        store.close()
+
+
+@contextlib.contextmanager
+def small_disk(tmp_path: Path, size: str) -> Iterator[Path]:
+    disk = tmp_path / "small"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)], check=True)
+    try:
+        yield disk
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def hard_to_press(rows: int) -> pa.Table:
+    """Return rows that take some forty bytes each, however they are written."""
+    words = [f"{number * 7919 % 1_000_003:x}" * 9 for number in range(rows)]
+    return pa.table({"ts": pa.array([NOW] * rows, pa.timestamp("us")), "community_id": words})
 
 
 def fill_up(store: Store, source_id: int, rows: pa.Table) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from guardian.intel import list_state
 from guardian.ops import storage
-from guardian.store import model_endpoints
+from guardian.store import model_endpoints, room
 from guardian.store.ingest import DROPS_WINDOW_S, utc_now
 from guardian.triage import quality
 
@@ -25,10 +25,10 @@ LAG_AMBER_S = 120.0
 """A source that was not read for this long while the daemon runs lags."""
 REJECTED_AMBER = 0.05
 """This share of refused input means that a format is not understood."""
-FREE_AMBER_BYTES = 2 << 30
-"""Below this much free disk the keeper should act."""
-FREE_RED_BYTES = 512 << 20
-"""Below this much free disk collecting may stop at any moment."""
+FREE_AMBER = 2.0
+"""Below so many times the disk's floor (``storage.floor``) the keeper should act."""
+FREE_RED = 0.5
+"""Below so much of the floor collecting may stop at any moment."""
 
 _ORDER = ("green", "amber", "red")
 
@@ -224,8 +224,12 @@ def _models(reader: Reader, *, now: datetime) -> list[Reason]:
 def _disk(store: Store) -> list[Reason]:
     if store.path is None:
         return []
-    free = store.free_bytes()
-    if free >= FREE_AMBER_BYTES:
+    free, floor = store.free_bytes(), storage.floor(store)
+    if free >= FREE_AMBER * floor:
         return []
-    state = "red" if free < FREE_RED_BYTES else "amber"
-    return [Reason(state=state, about="disk", text=f"only {free / 1e9:.1f} GB free for the store")]
+    # Holes take rows; the log, and whatever else writes to this disk, need the disk itself.
+    red = free < store.reserve_bytes * room.LOG_SHARE or (
+        free + room.hole_bytes(store) < FREE_RED * floor
+    )
+    text = f"only {free / 1e9:.1f} GB of the disk are free for the store"
+    return [Reason(state="red" if red else "amber", about="disk", text=text)]

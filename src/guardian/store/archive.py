@@ -19,7 +19,7 @@ from uuid import uuid4
 from guardian.store.limits import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from guardian.store.connection import Reader, Store, Transaction
     from guardian.store.limits import Limits
@@ -68,11 +68,21 @@ def _move_day(store: Store, table: str, day: date, newest: int) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     which: list[object] = [day, day + timedelta(days=1), newest]
     old = "ts >= ? AND ts < ? AND id < ?"
-    with store.transaction() as tx:
+    with _whole(path), store.transaction() as tx:
         rows = _write(tx, f"SELECT * FROM {table} WHERE {old}", which, path)
         _list(tx, table, day, name, path)
         tx.execute(f"DELETE FROM {table} WHERE {old}", which)
     return rows
+
+
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """Leave no part of a file behind where the disk had no room for the rest."""
+    try:
+        yield
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _write(tx: Transaction, query: str, parameters: list[object], path: Path) -> int:
@@ -150,7 +160,7 @@ def merge(store: Store, limits: Limits) -> int:
 def _merge_day(store: Store, table: str, day: date) -> int:
     root = _root(store)
     name = f"{FOLDER}/{table}/day={day.isoformat()}/{uuid4().hex}.parquet"
-    with store.transaction() as tx:
+    with _whole(root / name), store.transaction() as tx:
         files = _files(tx, table, day)
         listed = ", ".join(_quoted(root / file) for file in files)
         _write(tx, f"SELECT * FROM read_parquet([{listed}], union_by_name = true)", [], root / name)

@@ -17,7 +17,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -30,7 +29,7 @@ from guardian.errors import (
     StoreFullError,
     StoreReadOnlyError,
 )
-from guardian.store import engine
+from guardian.store import engine, room
 from guardian.store.archive import refresh_views
 from guardian.store.cursors import Cursors
 from guardian.store.failures import mapped_errors
@@ -48,8 +47,6 @@ __all__ = ["FILE_NAME", "Reader", "Store", "Transaction", "mapped_errors"]
 log = logging.getLogger(__name__)
 
 FILE_NAME = "guardian.duckdb"
-RESERVE_BYTES = 64 << 20
-"""Free disk that new rows may not take: deleting and answering need room to be written too."""
 RETRY_S = 2.0
 """A file that could not be opened for writing is tried again after so many seconds."""
 SWAP_PAUSE_S = 0.2
@@ -77,7 +74,7 @@ class Store:
         self._cursors = Cursors()
         self.read_only = read_only
         self.path = path
-        self.reserve_bytes = RESERVE_BYTES
+        self.reserve_bytes = room.RESERVE_BYTES
         self.trouble: str | None = None
 
     @classmethod
@@ -260,28 +257,16 @@ class Store:
                 self._gate.notify_all()
 
     def require_room(self) -> None:
-        """Refuse to take more in while less than ``reserve_bytes`` of disk are free.
+        """Refuse to take more in while less than ``reserve_bytes`` are free (``room``).
 
         Raises:
             StoreFullError: the disk is nearly full.
         """
-        if self.path is None or self.read_only:
-            return
-        free = self.free_bytes()
-        if free < self.reserve_bytes:
-            self.trouble = (
-                f"the disk is full ({free / 1e6:.0f} MB free at {self.path.parent}): nothing more "
-                "is taken in until there is room; what was stored is safe"
-            )
-            raise StoreFullError(self.trouble)
+        room.require(self)
 
     def free_bytes(self) -> int:
         """Return the free bytes of the store's disk; 0 for a store that lives in memory."""
-        if self.path is None:
-            return 0
-        folder = self.path.parent  # somebody may have deleted it under the running store
-        there = next(each for each in (folder, *folder.parents) if each.exists())
-        return shutil.disk_usage(there).free
+        return 0 if self.path is None else room.disk(self.path).free
 
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the file."""

@@ -41,8 +41,9 @@ class Limits:
     """All event rows together, both tiers, in bytes; the oldest days go first."""
     max_share: float = 0.6
     """No table may take more than this share of ``max_bytes``."""
-    free_floor_bytes: int = 1 << 30
-    """Below this much free disk the oldest days go, whatever their age."""
+    free_floor_bytes: int | None = None
+    """Below this much free disk the oldest days go, whatever their age. None fits the disk: a
+    twentieth of it, 192 MiB at least and 1 GiB at most (``room.floor_bytes``)."""
     rollup_5m_days: int = 30
     """Five-minute sums are kept for a month; hourly ones for good."""
     compact_waste: float = 0.5

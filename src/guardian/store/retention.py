@@ -13,7 +13,7 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from guardian.errors import StoreError
-from guardian.store import archive, clock, engine, kept, rollup, settings
+from guardian.store import archive, clock, engine, kept, rollup, room, settings
 from guardian.store.limits import TABLES
 
 if TYPE_CHECKING:
@@ -27,8 +27,9 @@ FORECAST_DAYS = 14
 """How far back growth is measured for "full in N days"."""
 FULL_SOON_DAYS = 14.0
 """A store that is full sooner than this is told in health and in the letter."""
-FORECAST = "full_in_days"
-"""The setting that keeps the last forecast, for those who do not know the limits."""
+FORECAST, FLOOR = "full_in_days", "free_floor_bytes"
+"""The settings that keep the last forecast, and what stays free of the disk, for those who do
+not know the limits."""
 NEWEST_ID = (1 << 63) - 1
 """Above every row's id."""
 SQUEEZE_TRIES, SQUEEZE_PAUSE_S = 5, 0.5
@@ -74,9 +75,7 @@ class Keeper:
             StoreError: the disk refused; what was done so far stands.
         """
         tick(self._store, now=now)
-        free = sizes(self._store).free_bytes
-        short = self._store.path is not None and free < self._limits.free_floor_bytes
-        if monotonic() < self._due_at and not short:
+        if monotonic() < self._due_at and _short(self._store, self._limits) is None:
             return None
         report = enforce(self._store, self._limits, now=now)
         self._due_at = monotonic() + self._limits.every_s
@@ -131,17 +130,20 @@ def enforce(store: Store, limits: Limits, *, now: datetime) -> Report:
     rollup.update(store)
     rollup.fold(store, since=now - timedelta(days=FOLD_DAYS), before=now - timedelta(hours=1))
     archive.note_spans(store)
+    # On a full disk first: the cold files that are written next need some of it.
+    deleted = _by_room(store, limits, now) if _short(store, limits) else 0
     with store.read() as reader:
         settled = clock.stored_before(reader, age, timedelta(days=limits.hot_days))
     moved = archive.archive(store, limits, now=now, stored_before=settled)
     archive.merge(store, limits)
-    deleted = _by_age(store, limits, now, age) + _by_room(store, limits, now)
+    deleted += _by_age(store, limits, now, age) + _by_room(store, limits, now)
     if deleted:
         archive.refresh_views(store)
         archive.sweep(store)
     given_back = _give_back(store, limits, changed=bool(moved or deleted))
     _sample(store, now)
     settings.put(store, FORECAST, full_in_days(store, limits))
+    settings.put(store, FLOOR, room.floor_bytes(store, limits))
     return Report(moved=moved, deleted=deleted, given_back=given_back)
 
 
@@ -156,10 +158,8 @@ def sizes(store: Store) -> Sizes:
         )
         cold = int(reader.value("SELECT coalesce(sum(bytes), 0) FROM cold_file"))
     block = row["block_size"] if row else 0
-    log = store.path.with_name(store.path.name + ".wal")
-    pending = log.stat().st_size if log.exists() else 0
     return Sizes(
-        hot_bytes=block * (row["used_blocks"] if row else 0) + pending,
+        hot_bytes=block * (row["used_blocks"] if row else 0) + room.log_bytes(store),
         hole_bytes=block * (row["free_blocks"] if row else 0),
         cold_bytes=cold,
         free_bytes=store.free_bytes(),
@@ -185,8 +185,8 @@ def full_in_days(store: Store, limits: Limits) -> float | None:
     growth = used - first["hot_bytes"] - first["cold_bytes"]
     if days < 1 or growth <= 0:
         return None
-    room = min(limits.max_bytes - used, last["free_bytes"] - limits.free_floor_bytes)
-    left = max(room, 0) / (growth / days)
+    free = last["free_bytes"] + room.hole_bytes(store) - room.floor_bytes(store, limits)
+    left = max(min(limits.max_bytes - used, free), 0) / (growth / days)
     return left if left < 3650 else None
 
 
@@ -194,6 +194,12 @@ def forecast(reader: Reader) -> float | None:
     """Return the days until the store is full, as forecast last; None: not foreseeable."""
     days = settings.get(reader, FORECAST)
     return None if days is None else float(days)
+
+
+def kept_free(reader: Reader) -> int | None:
+    """Return the bytes of the disk that stay free, as noted last; None: not noted yet."""
+    kept: int | None = settings.get(reader, FLOOR)
+    return kept
 
 
 def full_soon(days: float) -> str:
@@ -241,8 +247,9 @@ def _by_room(store: Store, limits: Limits, now: datetime) -> int:
             reason = f"all rows took more than {limits.max_bytes:,} bytes"
         elif by_table[table] > limits.max_bytes * limits.max_share:
             reason = f"took more than {limits.max_share:.0%} of the room"
-        elif 0 < measured.free_bytes + measured.hole_bytes < limits.free_floor_bytes:
-            reason = f"less than {limits.free_floor_bytes:,} bytes of disk were free"
+        elif short := _short(store, limits):
+            reason = short.reason
+            table = short.table or table
         else:
             break
         horizon = _oldest_end(store, table, now)
@@ -256,6 +263,36 @@ def _by_room(store: Store, limits: Limits, now: datetime) -> int:
         archive.sweep(store)
         store.checkpoint()
     return deleted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shortage:
+    """Why days have to go, and of which table; None: of the largest."""
+
+    reason: str
+    table: str | None = None
+
+
+def _short(store: Store, limits: Limits) -> _Shortage | None:
+    """Return what is short of the disk, or None.
+
+    Holes are room for rows, but not for the log nor for cold files: where little but holes is
+    left, cold days go, which alone give the disk room back.
+    """
+    if store.path is None:
+        return None
+    measured = sizes(store)
+    floor = room.floor_bytes(store, limits)
+    if measured.free_bytes + measured.hole_bytes < floor:
+        return _Shortage(reason=f"less than {floor:,} bytes of disk were free")
+    if measured.free_bytes >= min(floor, store.reserve_bytes):
+        return None
+    with store.read() as reader:
+        table = reader.value(
+            "SELECT table_name FROM cold_file GROUP BY 1 ORDER BY sum(bytes) DESC, 1 LIMIT 1"
+        )
+    reason = f"less than {min(floor, store.reserve_bytes):,} bytes of disk were free"
+    return _Shortage(reason=reason, table=table) if table else None
 
 
 def _oldest_end(store: Store, table: str, now: datetime) -> datetime | None:
@@ -337,7 +374,7 @@ def _give_back(store: Store, limits: Limits, *, changed: bool) -> int:
     if whole < limits.compact_min_bytes or before.hole_bytes < whole * limits.compact_waste:
         return 0
     # The copy needs room beside the original: on a full disk the holes are used up instead.
-    if before.free_bytes - before.hot_bytes < limits.free_floor_bytes // 2:
+    if before.free_bytes - before.hot_bytes < room.floor_bytes(store, limits) // 2:
         return 0
     return before.hole_bytes if store.rewrite() else 0
 

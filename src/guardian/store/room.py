@@ -1,0 +1,120 @@
+"""Whether there is room for new rows: on the disk, and in the holes of the store's own file.
+
+Deleted rows leave holes in the file, which do not go back to the disk but which new rows
+fill before the file grows. The write-ahead log fills no hole: it is a file beside, so some
+of the disk must always be free.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from guardian.errors import StoreFullError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from guardian.store.connection import Store
+    from guardian.store.limits import Limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """The bytes of a disk, and those of them that are free."""
+
+    total: int
+    free: int
+
+
+RESERVE_BYTES = 128 << 20
+"""Free disk that new rows may not take: deleting and answering need room to be written too, and
+the transaction that is let in last takes up to 50 MB of log (250,000 events, measured)."""
+LOG_SHARE = 0.5
+"""So much of the reserve must be the disk's own where holes take the rows: the log's part."""
+FOLD_SHARE = 1 / 8
+"""A log of so much of the reserve is worth folding in before rows are refused."""
+FLOOR_SHARE = 0.05
+"""Of a small disk, this share stays free unless a person says otherwise."""
+FLOOR_MOST_BYTES = 1 << 30
+"""Of a large disk, so much stays free."""
+
+
+def require(store: Store) -> None:
+    """Refuse to take more in while there is room neither on the disk nor in holes.
+
+    Raises:
+        StoreFullError: the disk is nearly full.
+    """
+    if store.path is None or store.read_only or store.free_bytes() >= store.reserve_bytes:
+        return
+    if _fits(store) or (_worth_folding(store) and _fits(store)):
+        return
+    text = (
+        f"the disk is full ({store.free_bytes() / 1e6:.0f} MB free at {store.path.parent}): "
+        "nothing more is taken in until there is room; what was stored is safe"
+    )
+    store.trouble = text
+    raise StoreFullError(text)
+
+
+def _fits(store: Store) -> bool:
+    """Return whether new rows fit: on the disk, or in holes with a log beside them."""
+    free = store.free_bytes()
+    if free >= store.reserve_bytes:
+        return True
+    own = store.reserve_bytes * LOG_SHARE
+    return free >= own and free + hole_bytes(store) >= store.reserve_bytes + own
+
+
+def _worth_folding(store: Store) -> bool:
+    """Fold a long log in, which gives its room back to the disk; False when that is no help.
+
+    A checkpoint that meets a full disk closes the file, so there must be room to write the
+    log's rows and the last blocks of each table.
+    """
+    log = log_bytes(store)
+    room = store.free_bytes() + hole_bytes(store)
+    if log < store.reserve_bytes * FOLD_SHARE or room < log + store.reserve_bytes * LOG_SHARE:
+        return False
+    store.checkpoint()
+    return True
+
+
+def hole_bytes(store: Store) -> int:
+    """Return the bytes of the store's file that hold nothing and that new rows will fill."""
+    with store.read() as reader:
+        found = reader.value(
+            "SELECT block_size * free_blocks FROM pragma_database_size() "
+            "WHERE database_name = current_database()"
+        )
+    return int(found or 0)
+
+
+def log_bytes(store: Store) -> int:
+    """Return the bytes of the write-ahead log."""
+    if store.path is None:
+        return 0
+    try:
+        return store.path.with_name(store.path.name + ".wal").stat().st_size
+    except FileNotFoundError:  # folded in meanwhile
+        return 0
+
+
+def floor_bytes(store: Store, limits: Limits) -> int:
+    """Return how much of the store's disk stays free: what a person said, or what fits it.
+
+    Of a disk that nobody said anything of: a twentieth, a gigabyte at most, and never so
+    little that new rows would be refused before the oldest days go.
+    """
+    if limits.free_floor_bytes is not None or store.path is None:
+        return limits.free_floor_bytes or 0
+    fitting = min(FLOOR_MOST_BYTES, int(disk(store.path).total * FLOOR_SHARE))
+    return max(fitting, int(store.reserve_bytes * (1 + LOG_SHARE)))
+
+
+def disk(path: Path) -> Disk:
+    """Return the disk of a file, or of the nearest folder above it that is (still) there."""
+    found = shutil.disk_usage(next(each for each in path.parents if each.exists()))
+    return Disk(total=found.total, free=found.free)
