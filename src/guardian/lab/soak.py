@@ -1,35 +1,45 @@
 """Let the daemon run under load, kill it again and again, and count.
 
 Mixed sources grow at a steady rate while the real daemon reads them; it is killed (SIGKILL)
-at random moments and started again. In the end the store must hold each event exactly
-once, and the memory of the daemon must not have grown in the part without kills.
+at random moments and started again, and the sources go on meanwhile. In the end the store
+must hold each event of a file or database exactly once; of what came over sockets nothing
+twice and nothing unsent, and all but what nobody listened to (``soak_sockets``). The memory
+of the daemon must not have grown in the part without kills (``soak_memory``).
 
-``scripts/soak --minutes 120`` is two hours of real time; ``--speed 8`` puts eight times the
-events into the same time.
+``scripts/soak --minutes 120`` is two hours of real time; with ``--speed 8`` the same two
+hours of traffic come in fifteen minutes, eight times as many events a second.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
-import os
 import random
-import re
-import select
-import signal
-import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
-
+from guardian.lab import soak_memory
+from guardian.lab.soak_daemon import Watched
+from guardian.lab.soak_sockets import (
+    GRACE_S,
+    SOCKET_SHARES,
+    Account,
+    EveStream,
+    Netflow,
+    Syslog,
+    account,
+)
 from guardian.lab.soak_sources import SHARES, Eve, PiholeDb, PiholeLog, Zeek
 from guardian.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 RATE = 2000.0
 """Events a second at speed 1."""
@@ -42,90 +52,93 @@ WARM_S = 180.0
 """Nor are so many seconds after a start: names that are remembered come one by one."""
 JUDGED_S = 240.0
 """Memory rises for half a minute and is given back: over less time its slope is chance."""
-START_S = 60.0
 DRAIN_S = 300.0
 """How long everything may take to be stored after the last event."""
-SLOPE_MB_PER_MIN = 3.0
-"""Memory that grows faster than this, in the calm part, is not flat."""
+SAY_S = 60.0
+"""How often a line says how far it is."""
 
 Source = Eve | PiholeLog | PiholeDb | Zeek
+Socket = Netflow | Syslog | EveStream
 
 
 @dataclass(slots=True, kw_only=True)
-class Watched:
-    """The daemon of one soak, through all its lives."""
+class Load:
+    """What the sources have to give by now, and the moments of the kills."""
 
-    data: Path
-    options: list[str]
-    config: str = ""
-    process: subprocess.Popen[bytes] | None = None
-    url: str = ""
-    starts_s: list[float] = field(default_factory=list)
-    started_at: float = 0.0
-    kills: int = 0
-    memory: list[tuple[float, float]] = field(default_factory=list)
+    daemon: Watched
+    sources: list[tuple[Source, float]]
+    sockets: list[tuple[Socket, float]]
+    rate: float
+    speed: float
+    length_s: float
+    moments: list[float]
+    say: Callable[[str], None]
+    first: datetime
+    began: float = field(default_factory=time.monotonic)
+    _given: float = 0.0
+    _owed: dict[str, float] = field(default_factory=dict)
+    _said: float = 0.0
 
-    def start(self) -> None:
-        """Start it and wait until its page answers."""
-        began = time.monotonic()
-        config = self.data.parent / "guardian.toml"
-        config.write_text(self.config)
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "guardian.cli", "run", "--data", str(self.data), "--config",
-             str(config), "--listen", "127.0.0.1:0", *self.options],
-            stderr=subprocess.PIPE,
-            env={**os.environ, "NO_COLOR": "1", "COLUMNS": "300"},
-        )  # fmt: skip
-        self.url = self._url()
-        self.started_at = time.monotonic()
-        self.starts_s.append(self.started_at - began)
+    def run(self) -> float:
+        """Let the sources grow and kill at the moments; return when the calm part began."""
+        due = list(self.moments)
+        while (at := time.monotonic() - self.began) < self.length_s or due:
+            self.step()
+            self.daemon.look()
+            if due and at >= due[0]:
+                due.pop(0)
+                for each, _ in self.sockets:
+                    each.killed(time.monotonic())
+                self.daemon.kill()
+                self.daemon.start(meanwhile=self.step)
+            time.sleep(max(0.0, TICK_S - (time.monotonic() - self.began - at)))
+        self.step()
+        # The kernel says with a datagram how many it dropped before: so one more of each.
+        time.sleep(0.5)
+        for each, _ in self.sockets:
+            each.grow(1, self._moment(self.length_s))
+        for source, _ in (*self.sources, *self.sockets):
+            source.end(self._moment(self.length_s) + timedelta(seconds=120))
+        return self.began + self.length_s * (1 - CALM_SHARE * (1 - WARM_SHARE))
 
-    def _url(self) -> str:
-        assert self.process is not None
-        assert self.process.stderr is not None
-        said = b""
-        until = time.monotonic() + START_S
-        while time.monotonic() < until and self.process.poll() is None:
-            if select.select([self.process.stderr], [], [], 0.5)[0]:
-                said += os.read(self.process.stderr.fileno(), 65536)
-            found = re.search(rb"page: (http://\S+)", said)
-            if found:
-                os.set_blocking(self.process.stderr.fileno(), False)
-                return found[1].decode()
-        msg = f"the daemon did not start: {said.decode(errors='replace')[-2000:]}"
-        raise RuntimeError(msg)
+    def step(self) -> None:
+        """Let each source grow to what it has to be by now."""
+        at = min(time.monotonic() - self.began, self.length_s)
+        number = self.rate * at - self._given
+        self._given += number
+        for source, share in (*self.sources, *self.sockets):
+            owed = self._owed.get(source.kind, 0.0) + number * share
+            self._owed[source.kind] = owed - int(owed)
+            if int(owed):
+                source.grow(int(owed), self._moment(at))
+        for each, _ in self.sockets:
+            each.look()
+        if at - self._said >= SAY_S:
+            self._said = at
+            self.say(self._progress(at))
 
-    def look(self) -> None:
-        """Note its memory, and let it go on writing its log."""
-        assert self.process is not None
-        if self.process.stderr is not None:
-            self.process.stderr.read()
-        text = Path(f"/proc/{self.process.pid}/status").read_text()
-        found = re.search(r"VmRSS:\s+(\d+)", text)
-        if found:
-            self.memory.append((time.monotonic(), int(found[1]) / 1024))
+    def _moment(self, at: float) -> datetime:
+        """Return the time of events: the traffic of as many minutes as were asked for ends now."""
+        return self.first + timedelta(seconds=at * self.speed)
 
-    def kill(self) -> None:
-        """End it as a power cut would."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-        self.kills += 1
-
-    def stop(self) -> int:
-        """Ask it to end, and return its exit code."""
-        assert self.process is not None
-        self.process.terminate()
-        return self.process.wait(60)
-
-    def stored(self) -> int:
-        """Return how many rows the daemon says it has."""
-        answer = httpx.get(f"{self.url}/api/status", timeout=60).json()
-        return sum(answer["events"].values())
+    def _progress(self, at: float) -> str:
+        memory = [used for _, used in self.daemon.memory]
+        return (
+            f"minute {at / 60:.0f} of {self.length_s / 60:.0f}: {self._given:,.0f} events, "
+            f"{self.daemon.kills} kills, {memory[-1]:.0f} MB (at most {max(memory):.0f})"
+        )
 
 
 def run(
-    folder: Path, *, minutes: float, speed: float, kills: int, seed: int, rate: float = RATE
+    folder: Path,
+    *,
+    minutes: float,
+    speed: float,
+    kills: int,
+    seed: int,
+    rate: float = RATE,
+    grace_s: float = GRACE_S,
+    say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Run one soak and return its figures; ``exact`` and ``flat`` are the verdict.
 
@@ -133,78 +146,81 @@ def run(
     """
     chance = random.Random(seed)  # noqa: S311 - the same moments again are the point
     sources: list[tuple[Source, float]] = [(make(folder), share) for make, share in SHARES]
-    options = [word for source, _ in sources for word in source.option]
-    daemon = Watched(data=folder / "data", options=options)
+    sockets: list[tuple[Socket, float]] = [(make(folder), share) for make, share in SOCKET_SHARES]
+    daemon = Watched(
+        data=folder / "data",
+        options=[word for source, _ in (*sources, *sockets) for word in source.option],
+        config="[collect]\n" + "".join(each.config for each, _ in sockets),
+    )
     length_s = minutes * 60 / speed
     moments = sorted(chance.uniform(2.0, length_s * (1 - CALM_SHARE)) for _ in range(kills))
-    began = time.monotonic()
     daemon.start()
-    calm_since = _load(daemon, sources, rate * speed, speed, length_s, moments)
-    written = sum(rows for source, _ in sources for rows, _ in source.totals().values())
+    load = Load(
+        daemon=daemon,
+        sources=sources,
+        sockets=sockets,
+        rate=rate * speed,
+        speed=speed,
+        length_s=length_s,
+        moments=moments,
+        say=say,
+        first=datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=minutes),
+    )
+    calm_since = load.run()
     ended = time.monotonic()
-    loaded_s = ended - began
-    drained_s = _drain(daemon, written)
+    say("all is written; waiting until it is stored")
+    drained_s = _drain(daemon, _rows(sources), {each.path for each, _ in sockets})
     code = daemon.stop()
-    wrong = compare(folder / "data", [source for source, _ in sources])
+    say("comparing the store with what was written")
     since = max(calm_since, daemon.started_at + WARM_S)
-    memory = _memory([each for each in daemon.memory if each[0] <= ended], since)
-    judged = ended - since >= JUDGED_S
+    samples = [each for each in daemon.memory if each[0] <= ended]
     return {
-        "events": written,
-        "seconds": round(loaded_s, 1),
-        "events_per_s": round(written / loaded_s),
+        **_counted(load, ended - load.began, grace_s),
         "kills": daemon.kills,
-        "exact": not wrong,
-        "wrong": wrong,
         "drained_s": round(drained_s, 1),
         "start_s": round(max(daemon.starts_s), 1),
         "exit_code": code,
-        **memory,
-        "flat": memory["memory_slope_mb_per_min"] <= SLOPE_MB_PER_MIN if judged else None,
+        **soak_memory.figures(samples, load.began, since, JUDGED_S),
         "seed": seed,
     }
 
 
-def _load(
-    daemon: Watched,
-    sources: list[tuple[Source, float]],
-    rate: float,
-    speed: float,
-    length_s: float,
-    moments: list[float],
-) -> float:
-    """Let the sources grow and kill at the moments; return when the calm part began."""
-    began = time.monotonic()
-    virtual = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=length_s * speed)
-    due = list(moments)
-    given, owed = 0.0, {id(source): 0.0 for source, _ in sources}
-    while (at := time.monotonic() - began) < length_s or due:
-        number = rate * min(at, length_s) - given
-        given += number
-        moment = virtual + timedelta(seconds=min(at, length_s) * speed)
-        for source, share in sources:
-            owed[id(source)] += number * share
-            whole = int(owed[id(source)])
-            if whole:
-                source.grow(whole, moment)
-                owed[id(source)] -= whole
-        daemon.look()
-        if due and at >= due[0]:
-            due.pop(0)
-            daemon.kill()
-            daemon.start()
-        time.sleep(max(0.0, TICK_S - (time.monotonic() - began - at)))
-    for source, _ in sources:
-        source.end(virtual + timedelta(seconds=length_s * speed + 120))
-    return began + length_s * (1 - CALM_SHARE * (1 - WARM_SHARE))
+def _rows(sources: list[tuple[Source, float]]) -> int:
+    return sum(rows for source, _ in sources for rows, _ in source.totals().values())
 
 
-def _drain(daemon: Watched, written: int) -> float:
-    """Wait until as many rows are stored as were written; give up after ``DRAIN_S``."""
+def _counted(load: Load, seconds: float, grace_s: float) -> dict[str, Any]:
+    """Return the figures about the rows of a store that no daemon has open."""
+    wrong = compare(load.daemon.data, [source for source, _ in load.sources])
+    accounts = heard(load.daemon.data, [each for each, _ in load.sockets], grace_s)
+    wrong += [line for kind, each in accounts.items() for line in each.wrong(kind)]
+    events = _rows(load.sources) + sum(each.sent for each in accounts.values())
+    return {
+        "events": events,
+        "seconds": round(seconds, 1),
+        "events_per_s": round(events / seconds),
+        "exact": not wrong,
+        "wrong": wrong,
+        "sockets": {kind: dataclasses.asdict(each) for kind, each in accounts.items()},
+        "grace_s": grace_s,
+    }
+
+
+def _drain(daemon: Watched, written: int, sockets: set[str]) -> float:
+    """Wait until as many rows are stored as were written, and no socket gives any more.
+
+    Gives up after ``DRAIN_S``.
+    """
     began = time.monotonic()
-    while time.monotonic() - began < DRAIN_S and daemon.stored() < written:
+    before = -1
+    while time.monotonic() - began < DRAIN_S:
         daemon.look()
-        time.sleep(0.5)
+        found = daemon.status()
+        by_socket = sum(each["events"] for each in found["sources"] if each["path"] in sockets)
+        if sum(found["events"].values()) - by_socket >= written and by_socket == before:
+            break
+        before = by_socket
+        time.sleep(1.0)
     return time.monotonic() - began
 
 
@@ -233,23 +249,31 @@ def compare(data: Path, sources: list[Source]) -> list[str]:
     return wrong
 
 
-def _memory(samples: list[tuple[float, float]], since: float) -> dict[str, float]:
-    """Return the greatest memory and how fast it grew since a moment, in megabytes."""
-    calm = [(at / 60, used) for at, used in samples if at >= since]
-    most = max((used for _, used in samples), default=0.0)
-    slope = 0.0
-    if len(calm) > 2:
-        middle = sum(at for at, _ in calm) / len(calm)
-        mean = sum(used for _, used in calm) / len(calm)
-        spread = sum((at - middle) ** 2 for at, _ in calm)
-        slope = sum((at - middle) * (used - mean) for at, used in calm) / spread if spread else 0.0
-    return {
-        "memory_judged_s": round(60 * (calm[-1][0] - calm[0][0])) if calm else 0,
-        "memory_most_mb": round(most),
-        "memory_median_mb": round(sorted(used for _, used in samples)[len(samples) // 2]),
-        "memory_calm_most_mb": round(max((used for _, used in calm), default=0.0)),
-        "memory_slope_mb_per_min": round(slope, 2),
-    }
+def heard(data: Path, sockets: list[Socket], grace_s: float = GRACE_S) -> dict[str, Account]:
+    """Return what became of what was sent over each socket."""
+    found = {}
+    store = Store.open(data)
+    try:
+        with store.read() as reader:
+            for each in sockets:
+                rows = reader.polars(
+                    "SELECT bytes_toserver AS number FROM all_flow WHERE source_id IN "
+                    "(SELECT source_id FROM source WHERE path = ?)",
+                    [each.path],
+                )
+                dropped = reader.value(
+                    "SELECT sum(dropped) FROM source WHERE path = ?", [each.path]
+                )
+                found[each.kind] = account(
+                    each.sent,
+                    (-1 if number is None else number for number in rows["number"].to_list()),
+                    each.gaps,
+                    int(dropped or 0),
+                    grace_s,
+                )
+    finally:
+        store.close()
+    return found
 
 
 def passed(figures: dict[str, Any]) -> bool:
@@ -259,7 +283,11 @@ def passed(figures: dict[str, Any]) -> bool:
 
 def verdict(figures: dict[str, Any]) -> str:
     """Return the one line that a person reads."""
-    rows = "each exactly once" if figures["exact"] else "NOT EXACT: " + "; ".join(figures["wrong"])
+    rows = (
+        f"each exactly once ({_over_sockets(figures)})"
+        if figures["exact"]
+        else "NOT EXACT: " + "; ".join(figures["wrong"])
+    )
     slope = f"{figures['memory_slope_mb_per_min']:+.1f} MB a minute when warm"
     return (
         f"soak {'passed' if passed(figures) else 'FAILED'}: {figures['events']:,} events in "
@@ -267,6 +295,22 @@ def verdict(figures: dict[str, Any]) -> str:
         f"{figures['memory_most_mb']} MB, half the time under {figures['memory_median_mb']} MB, "
         + ("too short to say whether it grows" if figures["flat"] is None else slope)
     )
+
+
+def _over_sockets(figures: dict[str, Any]) -> str:
+    """Say what became of what was sent over sockets."""
+    parts = figures["sockets"].values()
+    lost = sum(each["lost_dead"] + each["lost_grace"] for each in parts)
+    return (
+        f"of {sum(each['sent'] for each in parts):,} sent over sockets {lost:,} met no daemon or "
+        f"died with it, {sum(each['dropped'] for each in parts):,} were counted as dropped, "
+        "every other is there once"
+    )
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{datetime.now():%H:%M:%S} {text}\n")  # noqa: DTZ005 - for the person here
+    sys.stderr.flush()
 
 
 def main() -> int:
@@ -291,6 +335,7 @@ def main() -> int:
             kills=kills,
             seed=options.seed,
             rate=options.rate,
+            say=_say,
         )
     sys.stdout.write(verdict(figures) + "\n" + json.dumps(figures) + "\n")
     return 0 if passed(figures) else 1

@@ -256,9 +256,9 @@ class Zeek:
 
 
 SHARES: tuple[tuple[type[Eve] | type[PiholeLog] | type[PiholeDb] | type[Zeek], float], ...] = (
-    (Eve, 0.7),
-    (PiholeLog, 0.14),
+    (Eve, 0.66),
+    (PiholeLog, 0.13),
     (PiholeDb, 0.08),
     (Zeek, 0.08),
 )
-"""What part of all events each source has."""
+"""What part of all events each source has; the rest comes over sockets (``soak_sockets``)."""
