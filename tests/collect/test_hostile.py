@@ -64,13 +64,48 @@ def test_one_hostile_event_among_good_ones(memory_store: Store, tmp_path: Path, 
     assert len(kept["sample"]) <= 2000
 
 
-def test_a_key_twice_within_an_event_is_harmless(memory_store: Store, tmp_path: Path) -> None:
-    """DuckDB and Python must not take different ones of the two where it matters."""
+TWICE: dict[str, tuple[bytes, str, str]] = {
+    "src_ip": (b',"src_ip":"198.51.100.66"', "src_ip", "192.168.1.30"),
+    "flow_id": (b',"flow_id":2', "flow_id", "1"),
+    "dest_port": (b',"dest_port":null', "dest_port", "443"),
+    "an object": (b',"tls":{"sni":"other.example","version":"TLS 1.3"}', "sni", "a.example"),
+    "an object, then none": (b',"tls":7', "sni", "a.example"),
+    "within an object": (b',"ether":{"src_mac":"02:00:00:00:00:01","src_mac":"x"}', "src_mac",
+                         "02:00:00:00:00:01"),
+    "what is not stored": (b',"x":1,"x":2', "sni", "a.example"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("doubtful", [False, True], ids=["fast", "checked"])
+@pytest.mark.parametrize("what", TWICE)
+def test_of_a_key_twice_the_first_counts_on_both_paths(
+    memory_store: Store, tmp_path: Path, what: str, *, doubtful: bool
+) -> None:
+    """DuckDB and Python must not take different ones of the two."""
+    more, column, expected = TWICE[what]
     log = tmp_path / "eve.json"
-    log.write_bytes((EVE % b',"x":1,"x":2') + b"\n" + (EVE % b"") + b"\n")
+    line = EVE % more
+    if doubtful:  # a form of time that Python looks at
+        line = line.replace(b"000000+0000", b"000000Z")
+    log.write_bytes(line + b"\n")
     got = drain(memory_store, EveCollector(path=log), final=True)
-    assert got.events + got.rejected == 2
-    assert got.events >= 1
+    assert (got.events, got.rejected, got.error) == (1, 0, None)
+    with memory_store.read() as reader:
+        assert str(reader.value(f"SELECT {column} FROM tls")) == expected
+        assert reader.value("SELECT version FROM tls") is None
+
+
+@pytest.mark.parametrize("doubtful", [False, True], ids=["fast", "checked"])
+def test_of_a_key_twice_in_an_event_kept_whole_the_first_counts(
+    memory_store: Store, tmp_path: Path, *, doubtful: bool
+) -> None:
+    log = tmp_path / "eve.json"
+    line = EVE.replace(b'"tls"', b'"ssh"') % b',"src_ip":"198.51.100.66"'
+    log.write_bytes((line.replace(b"000000+0000", b"000000Z") if doubtful else line) + b"\n")
+    assert drain(memory_store, EveCollector(path=log), final=True).events == 1
+    with memory_store.read() as reader:
+        row = reader.one("SELECT src_ip, raw->>'src_ip' AS within FROM raw_event")
+    assert row == {"src_ip": "192.168.1.30", "within": "192.168.1.30"}
 
 
 ZEEK = (
