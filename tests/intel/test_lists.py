@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from guardian.errors import InputError
 from guardian.intel import list_explain, list_formats, lists
 from guardian.intel.list_names import NameSet, reduce
 from guardian.intel.names import is_below
+from guardian.store import ingest
 
 if TYPE_CHECKING:
     from guardian.store import Store
@@ -228,6 +230,40 @@ def test_any_text_is_understood_or_told(text: str) -> None:
 def test_an_address_says_who_went_there(store: Store) -> None:
     known = lists.explain("216.183.117.80", store)
     assert (known["kind"], known["company"], known["blocked"]) == ("address", "Samba TV", False)
+
+
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_one_event_of_2099_does_not_make_the_rest_look_old(store: Store, wrong: int) -> None:
+    now = ingest.utc_now()
+    far = datetime(2099, 1, 1)
+    with store.transaction() as tx:
+        for number, ts in enumerate([now, now - timedelta(hours=3), now - timedelta(days=3)]):
+            tx.execute(
+                "INSERT INTO dns_log (id, ts, source_id, src_ip, rrname, rrtype, status) "
+                "VALUES (?, ?, 1, '192.168.1.9', 'a.example.com', 'A', 'blocked')",
+                [number, ts],
+            )
+            tx.execute(
+                "INSERT INTO flow (id, ts, source_id, src_ip, dest_ip) "
+                "VALUES (?, ?, 1, '192.168.1.9', '203.0.113.5')",
+                [number + 10, ts],
+            )
+        if wrong:
+            tx.execute(
+                "INSERT INTO dns_log (id, ts, source_id, src_ip, rrname, rrtype) "
+                "VALUES (20, ?, 1, '192.168.1.7', 'b.example.com', 'A')",
+                [far],
+            )
+            tx.execute(
+                "INSERT INTO flow (id, ts, source_id, src_ip, dest_ip) "
+                "VALUES (21, ?, 1, '192.168.1.7', '203.0.113.6')",
+                [far],
+            )
+    asked = lists.explain("example.com", store)
+    assert [(row["device"], row["asked"]) for row in asked["asked_by"]] == [("192.168.1.9", 2)]
+    assert [row["by"] for row in asked["blocked_by"]] == ["resolver"]
+    met = lists.explain("203.0.113.5", store)["asked_by"]
+    assert [(row["device"], row["asked"]) for row in met] == [("192.168.1.9", 2)]
 
 
 def test_since_when_and_by_which_source(store: Store, tmp_path: Path) -> None:

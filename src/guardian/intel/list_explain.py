@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
@@ -38,14 +39,23 @@ class ReadableStore(Protocol):
         """Give a cursor."""
 
 
+AHEAD = timedelta(hours=1)
+"""Events dated further ahead than this come from a clock that is wrong."""
+
+# The last day is that of what was stored: a replayed capture has its own. A few rows that are
+# still to come do not count; where all are, it is the source's clock or ours.
+_NEWEST = """
+SELECT coalesce(max(ts) FILTER (ts <= $ahead), max(ts)) AS until
+FROM (SELECT ts FROM flow UNION ALL SELECT ts FROM dns UNION ALL SELECT ts FROM dns_log)
+"""
+
 _ASKED = """
 SELECT coalesce(d.name, q.src_ip) AS device, count(*) AS asked, max(q.ts) AS last_asked,
        count(*) FILTER (q.status = 'blocked') AS refused
-FROM v_dns_query q
+FROM dns_question($since, $until) q
 LEFT JOIN v_device_address a ON a.ip = q.src_ip AND a.valid_from <= q.ts AND q.ts < a.valid_to
 LEFT JOIN device d ON d.device_id = a.device_id
 WHERE (q.name = $name OR ends_with(q.name, '.' || $name))
-  AND q.ts >= (SELECT max(ts) FROM v_dns_query) - INTERVAL 1 DAY
 GROUP BY 1 ORDER BY asked DESC, device LIMIT 50
 """
 
@@ -55,7 +65,7 @@ SELECT coalesce(d.name, f.src_ip) AS device, count(*) AS asked, max(f.ts) AS las
 FROM flow f
 LEFT JOIN v_device_address a ON a.ip = f.src_ip AND a.valid_from <= f.ts AND f.ts < a.valid_to
 LEFT JOIN device d ON d.device_id = a.device_id
-WHERE f.dest_ip = $name AND f.ts >= (SELECT max(ts) FROM flow) - INTERVAL 1 DAY
+WHERE f.dest_ip = $name AND f.ts BETWEEN $since AND $until
 GROUP BY 1 ORDER BY asked DESC, device LIMIT 50
 """
 
@@ -93,7 +103,7 @@ def explain(name: str, store: ReadableStore, *, lists: Path | None = None) -> Ro
     listed = _listed(tails, folder, state) if folder and tails else []
     allowed = _allowed(tails, folder, state) if folder and tails else []
     with store.read() as reader:
-        asked = reader.rows(_CONTACTED if is_address else _ASKED, {"name": clean})
+        asked = _asked_by(reader, clean, is_address=is_address)
         enforced = reader.rows(_ENFORCED, {"names": tails}) if tails else []
         stood = [row["name"] for row in reader.rows(_STOOD_FOR, {"name": clean})]
     for row in (*asked, *enforced):
@@ -121,6 +131,16 @@ def explain(name: str, store: ReadableStore, *, lists: Path | None = None) -> Ro
         "asked_by": asked,
         "stood_for": stood,
     }
+
+
+def _asked_by(reader: _Reader, name: str, *, is_address: bool) -> list[Row]:
+    """Return who asked for the name, or went to the address, in the last day stored."""
+    now = datetime.now(UTC).replace(tzinfo=None)
+    until = reader.rows(_NEWEST, {"ahead": now + AHEAD})[0]["until"]
+    if until is None:
+        return []
+    span = {"since": until - timedelta(days=1), "until": until}
+    return reader.rows(_CONTACTED if is_address else _ASKED, {"name": name, **span})
 
 
 def understand(text: str) -> tuple[str, bool]:
