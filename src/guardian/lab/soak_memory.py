@@ -1,14 +1,16 @@
 """What the memory of a daemon did during a soak: how much, and whether it grew.
 
 Memory is a saw: a batch, a round of detectors or a compaction takes 50 to 200 MB for some
-seconds and gives it back. A line of least squares through all samples follows those peaks:
-over ten minutes it said anything between -20 and +40 MB a minute for the same daemon. What a
-leak raises is the ground on which the saw stands. So each minute counts with its lower
-quartile (the level that it was at or below for a quarter of the time; unlike the lowest
-sample no single moment decides it), and the slope is the median of the slopes between all
-pairs of minutes (Theil and Sen): up to a quarter of odd minutes do not move it far. A peak that
-grows while the ground stays is not seen by this; ``memory_by_minute`` and the share of
-samples above the target are there for that.
+seconds and gives it back. A line of least squares through all samples follows those peaks. On
+a made-up memory that does not grow at all, with 300 MB more in a third of all 20 s chosen by
+chance, nine of ten such lines lay within 48 MB a minute of the truth when it was watched for
+five minutes, within 14 for ten, within 2 for 36. What a leak raises is the ground on which the
+saw stands. So each minute counts with its lower quartile (the level that it was at or below
+for a quarter of the time; unlike the lowest sample no single moment decides it), and the slope
+is the median of the slopes between all pairs of minutes (Theil and Sen), which a quarter of odd
+minutes does not move far. The made-up memory has a slope of 0.0 then. Peaks that grow while
+the ground stays are not seen by this, nor is a ground that rises slower than the limits:
+``memory_by_minute`` and the share of samples above the target are there for a person to see.
 """
 
 from __future__ import annotations
