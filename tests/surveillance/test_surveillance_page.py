@@ -9,12 +9,13 @@ import pytest
 from starlette.testclient import TestClient
 
 from guardian import detect
+from guardian.cli import main
 from guardian.detect import surveillance_optout
 from guardian.lab import surveillance
 from guardian.lab.scene_rows import START, Scene
 from guardian.model import words
 from guardian.notify import digest
-from guardian.store import Store
+from guardian.store import Store, contacts
 from guardian.web import Settings, create_app
 
 if TYPE_CHECKING:
@@ -79,6 +80,43 @@ def test_the_ledger_is_shown(house: Store) -> None:
         assert each in text, each
     assert "<b>room" not in text
     assert "GPTBot read 1 page of" in at(house, NOW).get("/privacy").text
+
+
+def test_a_ledger_that_is_not_whole_yet_says_so(
+    store: Store, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert store.path is not None
+    folder = store.path.parent
+    scene = Scene()
+    scene.device(TV, "8c:ea:48:10:20:30", name="TV")
+    for index in range(60):
+        scene.connect(TV, "198.51.100.10", index * 60.0, up=2000, down=300, name=NAME)
+    scene.commit(store)
+    detect.run(store, surveillance.only_surveillance())
+    line = "This is not complete yet: "
+    assert line not in at(store, NOW).get("/privacy").text
+    monkeypatch.setattr(contacts, "STEP", 60)
+    monkeypatch.setattr(contacts, "MAX_TAIL", 12)
+    with store.transaction() as tx:  # as an older version leaves it, or a new catalogue
+        contacts.rebuild(tx)
+    with store.read() as reader:
+        rows = contacts.uncounted(reader)
+    assert rows > 60
+    assert f"{line}{rows:,} stored events are still to be counted." in (
+        at(store, NOW).get("/privacy").text
+    )
+    store.close()
+    for options, whole in (("", line), ("--models", line), ("--format json", line)):
+        assert main(["privacy", *options.split(), "--data", str(folder)]) == 0
+        out, err = capfd.readouterr()
+        assert whole in err
+        assert whole not in out
+    again = Store.open(folder)
+    contacts.update(again)
+    assert line not in at(again, NOW).get("/privacy").text
+    again.close()
+    assert main(["privacy", "--data", str(folder)]) == 0
+    assert line not in capfd.readouterr().err
 
 
 def test_a_switch_is_recorded_checked_and_told(page: TestClient, house: Store) -> None:

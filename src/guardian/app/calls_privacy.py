@@ -38,6 +38,12 @@ def privacy_ledger(service: Service, *, since_s: float) -> Any:
     ]
 
 
+def privacy_incomplete(service: Service) -> Any:
+    """Return one line that says that the ledger does not hold all yet, or None."""
+    with service.store.read() as reader:
+        return privacy.incomplete(reader)
+
+
 def models(service: Service, *, since_s: float) -> Any:
     """Return who uses language models: device, service, API or web, bytes, sittings, hours."""
     until = utc_now()

@@ -210,6 +210,7 @@ _CALLS: dict[str, Callable[..., Any]] = {
     **calls_devices.CALLS,
     "proposals": _proposals,
     "privacy": calls_privacy.privacy_ledger,
+    "privacy_incomplete": calls_privacy.privacy_incomplete,
     "models": calls_privacy.models,
     "habits": calls_privacy.habits,
     "away": calls_privacy.away,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from guardian.app.session import call
@@ -24,6 +25,7 @@ def privacy(options: argparse.Namespace) -> int:
                 "sessions", "hours", "thing")  # fmt: skip
         rows = _ask(options, "models", since_s=since)
         emit(options, rows, used, empty="Nothing asked a language model.")
+        _say_incomplete(options)
         return 0
     if options.habits:
         found = _ask(options, "habits")
@@ -40,7 +42,14 @@ def privacy(options: argparse.Namespace) -> int:
     columns = ("device", "company", "country", "class", "contacts", "bytes_up", "night_share",
                "away_share", "trend")  # fmt: skip
     emit(options, _ask(options, "privacy", since_s=since), columns, empty="Nobody listened.")
+    _say_incomplete(options)
     return 0
+
+
+def _say_incomplete(options: argparse.Namespace) -> None:
+    """Say below the table, and beside the JSON, that not all is counted yet."""
+    if line := _ask(options, "privacy_incomplete"):
+        sys.stderr.write(f"{line}\n")
 
 
 def opt_out(options: argparse.Namespace) -> int:

@@ -125,6 +125,11 @@ def tail(reader: Reader) -> dict[str, Any]:
     return {"after": after, "upto": min(newest, after + STEP)}
 
 
+def uncounted(reader: Reader) -> int:
+    """Return how many rows stored are in no count yet, nor in what ``tail`` adds: 0 in the end."""
+    return _newest(reader) - int(tail(reader)["upto"])
+
+
 def first_hour(reader: Reader) -> datetime | None:
     """Return the first hour of which anything is known, or None."""
     found: datetime | None = reader.value(

@@ -60,6 +60,20 @@ def ledger(
     return rows
 
 
+def incomplete(reader: Reader) -> str | None:
+    """Say that the ledger does not hold all yet, or None.
+
+    So it is for a minute or two after an upgrade, and after a large import.
+    """
+    rows = contacts.uncounted(reader)
+    if not rows:
+        return None
+    return (
+        f"This is not complete yet: {rows:,} stored events are still to be counted. "
+        "That takes Guardian a minute or two while it runs."
+    )
+
+
 def _summed(
     reader: Reader,
     *,

@@ -110,6 +110,7 @@ def _shown(site: Site, reader: Reader, window: pages.Window) -> dict[str, Any]:
     month = table.met(reader, since=until - timedelta(weeks=table.WEEKS), until=until)
     return {
         "devices": by_device,
+        "incomplete": table.incomplete(reader),
         "shown": SHOWN,
         "most": max((row["contacts"] for row in rows), default=1),
         "models": models,
