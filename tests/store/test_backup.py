@@ -6,9 +6,11 @@ import stat
 import subprocess
 import sys
 import tarfile
+import tracemalloc
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+import pyrage
 import pytest
 import zstandard
 
@@ -237,6 +239,89 @@ def test_a_bomb_stops_at_the_room_there_is(tmp_path: Path) -> None:
         bundle.extract(bomb, tmp_path / "x", None, room_bytes=1 << 30)
     with pytest.raises(InputError):  # it says 3 GB and holds 64 MB
         bundle.extract(bomb, tmp_path / "y", None, room_bytes=size)
+
+
+def streamed(path: Path, *parts: bytes, zeros: int = 0) -> None:
+    """Write a compressed tar piece by piece: these parts, then so many bytes of nothing."""
+    with path.open("wb") as out, zstandard.ZstdCompressor(level=1).stream_writer(out) as packing:
+        for part in parts:
+            packing.write(part)
+        for _ in range(zeros >> 20):
+            packing.write(bytes(1 << 20))
+
+
+@pytest.mark.parametrize(
+    ("kind", "megabytes"),
+    [
+        (tarfile.XHDTYPE, 1024),
+        (tarfile.XGLTYPE, 64),
+        (tarfile.GNUTYPE_LONGNAME, 64),
+        (tarfile.GNUTYPE_LONGLINK, 64),
+    ],
+)
+def test_a_long_header_is_refused_in_little_memory(
+    tmp_path: Path, kind: bytes, megabytes: int
+) -> None:
+    header = tarfile.TarInfo("x")
+    header.size, header.type = megabytes << 20, kind
+    hostile = tmp_path / "hostile.guardian"
+    streamed(hostile, header.tobuf(tarfile.GNU_FORMAT), b"9999 path=", zeros=megabytes << 20)
+    assert hostile.stat().st_size < 1 << 20
+    refused_in_little_memory(hostile)
+
+
+def test_a_long_header_beside_the_key_is_refused_in_little_memory(tmp_path: Path) -> None:
+    header = tarfile.TarInfo("x")
+    header.size, header.type = 1 << 30, tarfile.XHDTYPE
+    identity = str(pyrage.x25519.Identity.generate())
+    key = pyrage.passphrase.encrypt(identity.encode(), "secret")
+    hostile = tmp_path / "hostile.guardian"
+    with hostile.open("wb") as out:
+        out.write(named("key.age", len(key)).tobuf(tarfile.GNU_FORMAT))
+        out.write(key + bytes(-len(key) % 512) + header.tobuf(tarfile.GNU_FORMAT))
+        out.truncate(out.tell() + header.size)
+    refused_in_little_memory(hostile)
+
+
+def test_a_key_that_is_none_is_refused(tmp_path: Path) -> None:
+    key = pyrage.passphrase.encrypt(b"any", "secret")
+    hostile = tmp_path / "hostile.guardian"
+    block = named("key.age", len(key)).tobuf(tarfile.GNU_FORMAT)
+    hostile.write_bytes(block + key + bytes(-len(key) % 512))
+    with pytest.raises(InputError, match="its key is not one"):
+        backup.restore(hostile, tmp_path / "data", passphrase="secret")
+
+
+def refused_in_little_memory(path: Path) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError):
+            backup.restore(path, path.parent / "data", passphrase="secret")
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_many_headers_are_no_deep_stack(tmp_path: Path) -> None:
+    header = tarfile.TarInfo("x")
+    header.size, header.type = 512, tarfile.XHDTYPE
+    block = header.tobuf(tarfile.GNU_FORMAT) + b"11 path=ab\n".ljust(512, b"\0")
+    deep = tmp_path / "deep.guardian"
+    streamed(deep, block * 20_000)
+    with pytest.raises(InputError):
+        backup.restore(deep, tmp_path / "data")
+
+
+def test_a_file_of_less_than_nothing_is_refused(tmp_path: Path) -> None:
+    block = bytearray(named("guardian.duckdb").tobuf(tarfile.GNU_FORMAT))
+    block[124:136] = b"\xff" * 11 + b"\x00"  # -256, in the form for large numbers
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    assert tarfile.TarInfo.frombuf(bytes(block), "utf-8", "strict").size < 0
+    hostile = tmp_path / "hostile.guardian"
+    streamed(hostile, bytes(block))
+    with pytest.raises(InputError, match="no file"):
+        backup.restore(hostile, tmp_path / "data")
 
 
 def test_cold_files_that_are_merged_meanwhile_come_along(filled: Store, tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def _piped(work: Callable[[IO[bytes]], None]) -> Iterator[IO[bytes]]:
         try:
             with os.fdopen(write_end, "wb") as sink:
                 work(sink)
-        except (OSError, ValueError, tarfile.TarError, pyrage.DecryptError) as error:
+        except (OSError, EOFError, ValueError, tarfile.TarError, pyrage.DecryptError) as error:
             failed.append(error)
 
     thread = threading.Thread(target=run, name="backup")
@@ -219,30 +219,83 @@ def _read_encrypted(
     if passphrase is None:
         msg = "the backup is encrypted; name its passphrase: --passphrase-file FILE"
         raise UsageError(msg)
-    with tarfile.open(fileobj=file, mode="r:") as outer:
-        key, data = outer.next(), outer.next()
-        if key is None or data is None or (key.name, data.name) != (KEY, DATA):
-            msg = "the backup is damaged: its key or its data is not there"
-            raise InputError(msg)
-        if key.size > _KEY_MOST or not key.isreg() or not data.isreg():
-            msg = "the backup is damaged: its key is not one"
-            raise InputError(msg)
-        sealed, locked = outer.extractfile(data), outer.extractfile(key)
-        assert sealed is not None
-        assert locked is not None
-        try:
-            text = pyrage.passphrase.decrypt(locked.read(), passphrase).decode()
-        except pyrage.DecryptError as error:
-            msg = "the passphrase is not the one of this backup"
-            raise UsageError(msg) from error
-        identity = pyrage.x25519.Identity.from_str(text)
+    members = _members(file)
+    name, locked = next(members, ("", None))
+    if name != KEY or locked is None or locked.size > _KEY_MOST:
+        msg = "the backup is damaged: its key is not there"
+        raise InputError(msg)
+    try:
+        text = pyrage.passphrase.decrypt(locked.read(), passphrase)
+        identity = pyrage.x25519.Identity.from_str(text.decode())
+    except pyrage.DecryptError as error:
+        msg = "the passphrase is not the one of this backup"
+        raise UsageError(msg) from error
+    except (pyrage.IdentityError, UnicodeDecodeError) as error:
+        msg = "the backup is damaged: its key is not one"
+        raise InputError(msg) from error
+    name, sealed = next(members, ("", None))
+    if name != DATA or sealed is None:
+        msg = "the backup is damaged: its data is not there"
+        raise InputError(msg)
 
-        def decrypt(sink: IO[bytes]) -> None:
-            with contextlib.suppress(BrokenPipeError):
-                pyrage.decrypt_io(sealed, sink, [identity])
+    def decrypt(sink: IO[bytes]) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            pyrage.decrypt_io(sealed, sink, [identity])
 
-        with _piped(decrypt) as plain:
-            return _read_tar(plain, folder, room_bytes, done)
+    with _piped(decrypt) as plain:
+        return _read_tar(plain, folder, room_bytes, done)
+
+
+def _members(file: IO[bytes]) -> Iterator[tuple[str, _Member]]:
+    """Give the files of a tar by name, in their order; each is read before the next is asked for.
+
+    A backup has plain files with short names only. Python's own reader would take the long
+    names and attributes of other kinds of tar into memory, however long they say they are.
+
+    Raises:
+        InputError: there is something that is no plain file.
+        EOFError, tarfile.TarError: it is cut or damaged.
+    """
+    while True:
+        block = file.read(tarfile.BLOCKSIZE)
+        if not any(block):
+            return
+        info = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        if info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or info.size < 0:
+            msg = f"the backup holds something that is no file: {info.name[:80]!r}"
+            raise InputError(msg)
+        member = _Member(file, info.size)
+        yield info.name, member
+        member.skip()
+
+
+class _Member:
+    """The bytes of one file of a tar, and no more."""
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
+        self._file = file
+        self._left = size
+        self.size = size
+
+    def read(self, size: int = -1) -> bytes:
+        """Read like a file.
+
+        Raises:
+            EOFError: the tar ends before.
+        """
+        wanted = self._left if size < 0 else min(size, self._left)
+        chunk = self._file.read(wanted) if wanted else b""
+        if wanted and not chunk:
+            msg = "it ends in the middle of a file"
+            raise EOFError(msg)
+        self._left -= len(chunk)
+        return chunk
+
+    def skip(self) -> None:
+        """Read to its end, and what fills the last block."""
+        while self.read(_CHUNK):
+            pass
+        self._file.read(-self.size % tarfile.BLOCKSIZE)
 
 
 def _read_tar(
@@ -253,32 +306,25 @@ def _read_tar(
     plain = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(
         packed, read_across_frames=False
     )
-    with tarfile.open(fileobj=plain, mode="r|") as tar:
-        for member in tar:
-            content = tar.extractfile(member) if member.isreg() else None
-            if content is None:
-                msg = f"the backup holds something that is no file: {member.name[:80]!r}"
-                raise InputError(msg)
-            if member.name == MANIFEST:
-                return _checked(content, member.size, found)
-            if not _NAMES.fullmatch(member.name) or member.name in found or member.sparse:
-                msg = f"the backup holds a file that is none of ours: {member.name[:80]!r}"
-                raise InputError(msg)
-            left -= member.size
-            if left < 0:
-                msg = (
-                    f"the backup needs more than the {room_bytes / 1e9:,.1f} GB that are free "
-                    f"at {folder.parent}; nothing was changed"
-                )
-                raise StoreFullError(msg)
-            found[member.name] = _unpack(content, member, folder / member.name, done)
+    for name, member in _members(plain):
+        if name == MANIFEST:
+            return _checked(member, found)
+        if not _NAMES.fullmatch(name) or name in found:
+            msg = f"the backup holds a file that is none of ours: {name[:80]!r}"
+            raise InputError(msg)
+        left -= member.size
+        if left < 0:
+            msg = (
+                f"the backup needs more than the {room_bytes / 1e9:,.1f} GB that are free "
+                f"at {folder.parent}; nothing was changed"
+            )
+            raise StoreFullError(msg)
+        found[name] = _unpack(member, name, folder / name, done)
     msg = "the backup is damaged: it ends before its list"
     raise InputError(msg)
 
 
-def _unpack(
-    content: IO[bytes], member: tarfile.TarInfo, path: Path, done: Callable[[int], None]
-) -> Entry:
+def _unpack(content: _Member, name: str, path: Path, done: Callable[[int], None]) -> Entry:
     path.parent.mkdir(parents=True, exist_ok=True)
     reader = _Counted(content, done)
     try:
@@ -291,11 +337,11 @@ def _unpack(
     except OSError as error:
         msg = f"{path} could not be written: {error.strerror}; nothing was changed"
         raise StoreError(msg) from error
-    return Entry(name=member.name, bytes=size, sha256=reader.digest())
+    return Entry(name=name, bytes=size, sha256=reader.digest())
 
 
-def _checked(content: IO[bytes], size: int, found: dict[str, Entry]) -> Manifest:
-    if size > _MANIFEST_MOST:
+def _checked(content: _Member, found: dict[str, Entry]) -> Manifest:
+    if content.size > _MANIFEST_MOST:
         msg = "the backup is damaged: its list is too long"
         raise InputError(msg)
     try:
@@ -317,7 +363,7 @@ def _checked(content: IO[bytes], size: int, found: dict[str, Entry]) -> Manifest
 class _Counted:
     """A file that hashes and counts what is read of it."""
 
-    def __init__(self, file: IO[bytes], done: Callable[[int], None]) -> None:
+    def __init__(self, file: IO[bytes] | _Member, done: Callable[[int], None]) -> None:
         self._file = file
         self._done = done
         self._hash = hashlib.sha256()
