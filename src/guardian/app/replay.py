@@ -203,6 +203,9 @@ def _read(
             _read_capture(store, config, path, report)
         else:
             _drain(store, registry.KINDS[report.kind](path), report)
+        if report.rejected and not report.events and report.error is None:
+            report.error = f"{path}: nothing in it could be read: {report.rejected} refused"
+            report.exit_code = InputError.exit_code if named else 0
     except UnknownFormatError as error:
         report.error = str(error) if named else f"{path}: left out, of no format Guardian knows"
         report.exit_code = error.exit_code if named else 0

@@ -6,7 +6,9 @@ by whoever rotates them.
 
 from __future__ import annotations
 
+import errno
 import gzip
+import stat
 import zlib
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -24,12 +26,15 @@ HEAD_BYTES = 64 << 10
 BROKEN_STREAM = (OSError, EOFError, zlib.error, zstandard.ZstdError)
 """What reading a compressed file that is cut or damaged can raise."""
 
+BOM = b"\xef\xbb\xbf"
+"""What some editors put before UTF-8 text; it belongs to no line."""
+
 _MAX_WINDOW_BYTES = 128 << 20  # what `zstd --long=27` writes; more is refused, not allocated
 
 
 def is_compressed(path: Path) -> bool:
     """Tell whether a file is compressed with gzip or Zstandard."""
-    with path.open("rb") as file:
+    with _open(path) as file:
         return file.read(4).startswith((GZIP_MAGIC, ZSTD_MAGIC))
 
 
@@ -38,7 +43,7 @@ def written_at(path: Path) -> float:
 
     gzip keeps that in its header; a copied or unpacked file's own time says less.
     """
-    with path.open("rb") as file:
+    with _open(path) as file:
         start = file.read(8)
     kept = int.from_bytes(start[4:8], "little") if start.startswith(GZIP_MAGIC) else 0
     return float(kept) if kept else path.stat().st_mtime
@@ -50,7 +55,7 @@ def open_plain(path: Path) -> BinaryIO:
     A cut or damaged compressed file raises one of ``BROKEN_STREAM`` on ``read``,
     after what was readable has been read.
     """
-    file = path.open("rb")
+    file = _open(path)
     magic = file.read(4)
     file.seek(0)
     if magic.startswith(GZIP_MAGIC):
@@ -75,3 +80,12 @@ def head(path: Path, size: int = HEAD_BYTES) -> bytes:
         except BROKEN_STREAM:
             pass
     return b"".join(parts)
+
+
+def _open(path: Path) -> BinaryIO:
+    """Open a file, and nothing that would make us wait, such as a pipe nobody writes to."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a folder says so by itself
+        what = "a pipe" if stat.S_ISFIFO(mode) else "a device or a socket"
+        raise OSError(errno.ENOTSUP, f"it is {what}, not a file", str(path))
+    return path.open("rb")

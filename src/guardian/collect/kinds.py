@@ -34,6 +34,8 @@ _REMEDIES = (
     (b"Rar!", "a RAR archive: unpack it and read what is in it"),
     (b"\xfd7zXZ\x00", "compressed with xz, which is not read (gzip and zstd are): unxz it first"),
     (b"BZh", "compressed with bzip2, which is not read (gzip and zstd are): bunzip2 it first"),
+    (b"\xff\xfe", "UTF-16 text: convert it with `iconv -f UTF-16 -t UTF-8 IN > OUT`"),
+    (b"\xfe\xff", "UTF-16 text: convert it with `iconv -f UTF-16 -t UTF-8 IN > OUT`"),
     (b"snoop\x00\x00\x00", "a snoop capture: convert it with `editcap -F pcapng IN OUT`"),
     (b"GMBU", "a Network Monitor capture: convert it with `editcap -F pcapng IN OUT`"),
     (b"RTSS", "a Network Monitor capture: convert it with `editcap -F pcapng IN OUT`"),
@@ -72,7 +74,7 @@ def detect_kind(path: Path) -> str:
         UnknownFormatError: no sniffer knows it.
     """
     try:
-        first = b"" if path.is_dir() else compressed.head(path)
+        first = b"" if path.is_dir() else compressed.head(path).removeprefix(compressed.BOM)
     except OSError as error:
         msg = f"cannot read {path}: {error.strerror}"
         raise InputError(msg) from error

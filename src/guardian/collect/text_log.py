@@ -207,10 +207,12 @@ class Reading:
     def take(self, raw: bytes, block: Block, index: int) -> None:
         """Take one line; what is no row is counted with its place."""
         self.lines += 1
-        line = raw.decode("utf-8", "replace").rstrip("\r")
+        first = index == 0 and block.start == 0
+        line = raw.removeprefix(compressed.BOM if first else b"").decode("utf-8", "replace")
+        line = line.rstrip("\r")
         if line.startswith("# guardian: "):
             return
-        if self.spec.header and index == 0 and block.start == 0:
+        if self.spec.header and first:
             self.parser.header = [name.strip() for name in line.split(self.spec.separator)]
             return
         try:

@@ -135,7 +135,7 @@ def _try_format(spec: Spec) -> Trial:
 
 def _fitting(path: Path) -> Spec:
     try:
-        head = compressed.head(path)
+        head = compressed.head(path).removeprefix(compressed.BOM)
     except OSError as error:
         msg = f"cannot read {path}: {error.strerror}"
         raise CollectorError(msg) from error

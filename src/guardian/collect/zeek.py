@@ -148,7 +148,7 @@ def is_zeek(path: Path, head: bytes) -> bool:
 
 
 def _begins(head: bytes) -> bool:
-    text = head.lstrip()
+    text = head.removeprefix(compressed.BOM).lstrip()
     if text.startswith((b"#separator", b"#fields")):
         return b"#fields" in head
     first = text.partition(b"\n")[0]

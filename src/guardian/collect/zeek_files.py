@@ -50,7 +50,7 @@ class Log:
     """One Zeek log as its header describes it.
 
     ``fields`` is empty for a JSON log; ``header_bytes`` are those of a header that does
-    not begin with ``#``.
+    not begin with ``#``, and of a byte order mark.
     """
 
     file: Path
@@ -105,10 +105,10 @@ def describe(file: Path, *, final: bool, layout: Layout | None = None) -> Log | 
     if not head:
         return None
     settings: dict[str, str] = {}
-    position = 0
+    position = mark = len(compressed.BOM) if head.startswith(compressed.BOM) else 0
     if layout is not None:
-        first, newline, _ = head.partition(b"\n")
-        position = len(first) + len(newline)
+        first, newline, _ = head[mark:].partition(b"\n")
+        position = mark + len(first) + len(newline)
         settings = {
             "separator": layout.separator,
             "unset_field": layout.unset,
@@ -125,7 +125,7 @@ def describe(file: Path, *, final: bool, layout: Layout | None = None) -> Log | 
             stop = end + 1 if whole else len(head)
             digest = hashlib.blake2b(head[:stop], digest_size=8).hexdigest()
             log = _log(file, digest, settings, line)
-            return replace(log, header_bytes=position) if layout else log
+            return replace(log, header_bytes=position if layout else mark)
         _setting(settings, line)
         if not whole:
             break
