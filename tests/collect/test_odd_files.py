@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import pytest
 from guardian.cli import main
 from guardian.collect import registry, text_trial
 from guardian.collect.eve import EveCollector
-from guardian.collect.kinds import detect_kind
+from guardian.collect.kinds import detect_kind, followed_kind
 from guardian.collect.reader import drain
 from guardian.errors import InputError, UnknownFormatError
 
@@ -134,3 +135,36 @@ def test_a_log_that_becomes_a_folder_and_a_log_again(memory_store: Store, tmp_pa
     log.write_bytes(EVE % 2)
     got = drain(memory_store, collector)
     assert (got.events, got.error) == (1, None)
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["empty", "not there"])
+def test_a_log_with_nothing_in_it_yet_can_be_followed(tmp_path: Path, *, there: bool) -> None:
+    """The daemon starts, whatever a rotation or a first boot left."""
+    for name, kind in [
+        ("conn.log", "zeek"),
+        ("dhcp.leases", "dnsmasq-leases"),
+        ("kea-leases4.csv", "kea-leases"),
+        ("querylog.json", "adguard"),
+        ("unbound.log", "unbound"),
+    ]:
+        if there:
+            (tmp_path / name).touch()
+        with pytest.raises(InputError):
+            detect_kind(tmp_path / name)
+        assert followed_kind(tmp_path / name) == kind
+        assert followed_kind(tmp_path / "none" / name) == kind
+
+
+def test_what_a_log_was_rotated_into_tells_its_kind(tmp_path: Path) -> None:
+    log = tmp_path / "gateway.log"
+    with pytest.raises(InputError, match="No such file"):
+        followed_kind(log)
+    log.touch()
+    with pytest.raises(UnknownFormatError, match="is empty"):
+        followed_kind(log)
+    (tmp_path / "gateway.log.2").write_bytes(b"Lorem ipsum\n")
+    (tmp_path / "gateway.log.1.gz").write_bytes(gzip.compress(UNBOUND))
+    assert followed_kind(log) == "unbound"
+    log.write_bytes(b"Lorem ipsum\n")
+    with pytest.raises(UnknownFormatError, match="no collector knows"):
+        followed_kind(log)

@@ -50,7 +50,7 @@ def collectors(config: Config) -> list[Collector]:
         *(("eve", path) for path in config.sources.eve if not eve_socket.is_socket(path)),
         *(("pihole-log", path) for path in config.sources.pihole_log),
         *(("pihole-db", path) for path in config.sources.pihole_db),
-        *((kinds.detect_kind(path), path) for path in config.sources.files),
+        *((kinds.followed_kind(path), path) for path in config.sources.files),
     ]
     first_days = min(config.collect.first_days, config.store.keep_days)
     settings = dataclasses.replace(config.collect, first_days=first_days)

@@ -7,9 +7,11 @@ already undone, a folder has none) and says yes or no without raising.
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from guardian.collect import compressed, pihole_db, text_log, zeek
+from guardian.collect import compressed, pihole_db, tailer, text_log, zeek, zeek_files
 from guardian.errors import InputError, UnknownFormatError
 
 if TYPE_CHECKING:
@@ -42,6 +44,19 @@ _REMEDIES = (
     (b"btsnoop\x00", "a Bluetooth capture: there is no IP in it that Guardian could judge"),
 )
 """What files that Guardian does not read begin with, and what to do with them."""
+
+
+_NAMES = (
+    (r"eve.*[.]json", "eve"),
+    (r".*[.]leases", "dnsmasq-leases"),
+    (r"kea-leases.*[.]csv", "kea-leases"),
+    (r"pihole.*[.]log", "pihole-log"),
+    (r"dnsmasq.*[.]log", "dnsmasq"),
+    (r"unbound.*[.]log", "unbound"),
+    (r"querylog[.]json", "adguard"),
+    (r"filter.*[.]log", "filterlog"),
+)
+"""What logs are named where they come from; Zeek's names stand in ``zeek_files``."""
 
 
 def is_capture(_path: Path, head: bytes) -> bool:
@@ -91,3 +106,37 @@ def detect_kind(path: Path) -> str:
     known = ", ".join(kind for kind, _ in SNIFFERS)
     msg = f"{path}: no collector knows this format (known: {known})"
     raise UnknownFormatError(msg)
+
+
+def followed_kind(path: Path) -> str:
+    """Return the kind of a log that is to be followed, though there may be nothing in it yet.
+
+    Right after a rotation, or before the first lease, a log is empty or not there; then the
+    file that it was rotated into tells its kind, or else its usual name.
+
+    Raises:
+        InputError: nothing tells it, or it may not be read.
+        UnknownFormatError: no sniffer knows it.
+    """
+    try:
+        return detect_kind(path)
+    except InputError:
+        if not _is_without_content(path):
+            raise
+        with suppress(OSError):  # its folder may not be there yet either
+            for rotated in tailer.rotated_files(path)[::-1]:
+                with suppress(InputError):
+                    return detect_kind(rotated)
+        if path.suffix == ".log" and zeek_files.is_usual(path):
+            return "zeek"
+        for name, kind in _NAMES:
+            if re.fullmatch(name, path.name):
+                return kind
+        raise
+
+
+def _is_without_content(path: Path) -> bool:
+    try:
+        return not path.exists() or (path.is_file() and not compressed.head(path, 1))
+    except OSError:
+        return False

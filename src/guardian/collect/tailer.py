@@ -48,6 +48,18 @@ _DAY_NS = 86_400 * 10**9
 _STAMP = r"[.-][0-9][0-9T:_.-]*"  # what logrotate and Suricata put into a rotated name
 
 
+def rotated_files(log: Path) -> list[Path]:
+    """Return the files beside a log that have the name of one it was rotated into, oldest first.
+
+    Raises:
+        OSError: its folder cannot be listed.
+    """
+    name, stem, suffix = map(re.escape, (log.name, log.stem, log.suffix))
+    rotated = re.compile(f"(?:{name}{_STAMP}|{stem}{_STAMP}{suffix})(?:[.](?:gz|zst))?")
+    found = (path for path in log.parent.iterdir() if rotated.fullmatch(path.name))
+    return sorted((path for path in found if path != log and path.is_file()), key=_mtime)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Part:
     """A file with something to read: from where, and whether it will grow."""
@@ -136,18 +148,8 @@ class Tailer:
     def _rotated(self, mark: Mark | None) -> list[_Seen]:
         """Return the rotated files not wholly read, oldest first, each content once."""
         head = mark.head if mark else ""
-        name, stem, suffix = map(re.escape, (self.path.name, self.path.stem, self.path.suffix))
-        rotated = re.compile(f"(?:{name}{_STAMP}|{stem}{_STAMP}{suffix})(?:[.](?:gz|zst))?")
-        siblings = sorted(
-            (
-                path
-                for path in self.path.parent.iterdir()
-                if rotated.fullmatch(path.name) and path != self.path and path.is_file()
-            ),
-            key=_mtime,
-        )
         found: dict[str, _Seen] = {}
-        for path in siblings[-MAX_ROTATED:]:
+        for path in rotated_files(self.path)[-MAX_ROTATED:]:
             seen = _look(path, final=True, like=head)
             if seen is not None and (seen.head not in found or found[seen.head].packed):
                 found[seen.head] = seen
