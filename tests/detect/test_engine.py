@@ -82,6 +82,9 @@ def test_detectors_keep_to_their_memory_and_give_it_back(store: Store) -> None:
     assert seen[1] == before, "few rows: no more than from day to day"
     engine.run(store, detect.Settings(memory_mb=1, many_rows=2), more=(Looks(),), full=True)
     assert seen[2] == before, "never less than from day to day"
+    fill(store, {"flow": [_scan(12)["flow"][0] | {"repeat": 1}]})
+    engine.run(store, detect.Settings(memory_mb=300, many_rows=5), more=(Looks(),))
+    assert seen[3] == before, "rows of tables that a detector does not read are not its rows"
 
 
 def test_a_detector_that_needs_more_memory_gets_it_once(store: Store) -> None:

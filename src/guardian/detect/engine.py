@@ -127,10 +127,9 @@ def _run(
         if paced and mark and (now - mark.ran_at).total_seconds() < settings.pace * mark.seconds:
             continue
         after = mark.last_id if mark else 0
-        memory.rows(upto - after)
 
         def look(detector: Detector = detector, after: int = after) -> int:
-            return _run_one(store, detector, settings, now=now, after=after, upto=upto)
+            return _run_one(store, detector, settings, memory, now=now, after=after, upto=upto)
 
         try:
             found += _with_enough(memory, look)
@@ -176,14 +175,22 @@ def _prepare(
 
 
 def _run_one(
-    store: Store, detector: Detector, settings: Settings, *, now: datetime, after: int, upto: int
+    store: Store,
+    detector: Detector,
+    settings: Settings,
+    memory: _Memory,
+    *,
+    now: datetime,
+    after: int,
+    upto: int,
 ) -> int:
     """Run one detector over the span that its new rows touch; return the findings changed."""
     started = time.monotonic()
     with store.read() as reader:
-        window = _window(reader, detector, after=after, upto=upto)
+        window, new_rows = _window(reader, detector, after=after, upto=upto)
         if window is None:
             return 0
+        memory.rows(new_rows)
         rows = list(islice(detector.find(reader, window, settings), settings.max_findings + 1))
         rows = itself.not_accused(reader, _with_devices(reader, rows))
     limits = table.Limits(peers=settings.max_peers, evidence=settings.max_evidence)
@@ -198,24 +205,32 @@ def _run_one(
     return changed
 
 
-def _window(reader: Reader, detector: Detector, *, after: int, upto: int) -> Window | None:
-    """Return the span from the oldest new row, less what came before it, to the newest."""
+def _window(
+    reader: Reader, detector: Detector, *, after: int, upto: int
+) -> tuple[Window | None, int]:
+    """Return the span from the oldest new row, less what came before it, to the newest.
+
+    Besides, how many rows of its tables are new: ids count the rows of all tables.
+    """
     if upto <= after or not detector.reads:
-        return None
+        return None, 0
     union = " UNION ALL ".join(
-        f"SELECT min(ts) AS first, max(ts) AS last FROM {name} WHERE id > $after AND id <= $upto"
+        "SELECT min(ts) AS first, max(ts) AS last, count(*) AS number "
+        f"FROM {name} WHERE id > $after AND id <= $upto"
         for name in detector.reads
     )
     row = reader.one(
-        f"SELECT min(first) AS first, max(last) AS last FROM ({union})",
+        "SELECT min(first) AS first, max(last) AS last, sum(number)::BIGINT AS number "
+        f"FROM ({union})",
         {"after": after, "upto": upto},
     )
     if row is None or row["first"] is None:
-        return None
-    return Window(
+        return None, 0
+    window = Window(
         since=row["first"] - timedelta(seconds=detector.window_s),
         until=row["last"] + timedelta(seconds=1),
     )
+    return window, row["number"]
 
 
 def _with_devices(reader: Reader, rows: Sequence[Finding]) -> list[Finding]:
