@@ -43,7 +43,7 @@ device_kind AS (
     SELECT a.ip, any_value(d.kind) AS kind FROM v_device_address a JOIN device d USING (device_id)
     WHERE a.valid_to = TIMESTAMP '9999-12-31' GROUP BY a.ip
 ),
-call AS (
+base AS NOT MATERIALIZED (
     SELECT f.src_ip, coalesce(o.name, n.name, f.dest_ip) AS dest, f.dest_ip, f.ts, f.bytes_toserver AS up, f.bytes_toclient AS down,
            f.id, coalesce(k.kind, 'unknown') AS kind, coalesce(f.app_proto, '') = 'tls' OR o.name IS NOT NULL AS tls
     FROM v_flow f LEFT JOIN own o USING (source_id, flow_id) LEFT JOIN v_address_name n ON n.ip = f.dest_ip
@@ -52,12 +52,23 @@ call AS (
       AND f.proto IN ('TCP', 'UDP') AND NOT list_contains($other_ports, f.dest_port)
       AND (list_contains($kinds, coalesce(k.kind, 'unknown')) OR list_contains($maybe_kinds, coalesce(k.kind, 'unknown')))
 ),
+-- Medians hold every value. So first, by counting, the pairs that can be even: half of their gaps are as near to a
+-- period as its tolerance and the jitter allow.
+hopeful AS (
+    SELECT any_value(src_ip) AS src_ip, any_value(dest) AS dest FROM (
+        SELECT pair, src_ip, dest, epoch(ts - lag(ts) OVER (PARTITION BY pair ORDER BY ts)) AS gap_s
+        FROM (SELECT hash(src_ip, dest) AS pair, src_ip, dest, ts FROM base))
+    GROUP BY pair HAVING count(*) >= $min_reports
+       AND count(*) FILTER (len(list_filter($periods_s, lambda p: abs(gap_s - p) <= p * ($period_tolerance + $max_jitter * (1 + $period_tolerance)))) > 0)
+           >= count(gap_s) // 2
+),
+call AS (SELECT * FROM base SEMI JOIN (SELECT DISTINCT src_ip FROM hopeful) USING (src_ip)),
 -- Names that the catalogue knows are told by their name, with their rhythm; a resolver or a hub is no TV.
 unknown_call AS (
     SELECT *, greatest(up - (CASE WHEN tls THEN $handshake_up ELSE 0 END), 0) AS said,
            greatest(down - (CASE WHEN tls THEN $handshake_down ELSE 0 END), 0) AS heard,
            epoch(ts - lag(ts) OVER (PARTITION BY src_ip, dest ORDER BY ts)) AS gap_s
-    FROM call ANTI JOIN name_hit h ON h.name = call.dest
+    FROM call SEMI JOIN hopeful USING (src_ip, dest) ANTI JOIN name_hit h ON h.name = call.dest
 ),
 pair AS (
     SELECT src_ip, dest, any_value(kind) AS kind, count(*) AS reports, median(gap_s) AS period_s,

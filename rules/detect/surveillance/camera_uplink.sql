@@ -49,6 +49,6 @@ SELECT 'uplink>' || coalesce(company, dest) AS key, src_ip,
        {company: company, destination: min(dest), device_kind: any_value(kind), uploads: count(*) FILTER (pictures),
         night_uploads: count(*) FILTER (pictures AND night), bytes_up: (sum(up) FILTER (pictures))::BIGINT,
         longest_s: round(max(lasts_s) FILTER (pictures)), idle_bytes: (median(up) FILTER (NOT pictures))::BIGINT,
-        hours: list_sort(list_distinct(list(hour_of_day) FILTER (pictures)))} AS facts,
+        hours: list_sort(list(DISTINCT hour_of_day) FILTER (pictures))} AS facts,
        list_transform(min(id, 60) FILTER (pictures), lambda i: 'flow:' || i) AS evidence
 FROM judged GROUP BY src_ip, coalesce(company, dest), company HAVING count(*) FILTER (pictures) > 0

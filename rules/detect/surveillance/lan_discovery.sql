@@ -29,7 +29,7 @@ asked AS (
 sweep AS (
     SELECT src_ip, slot, count(DISTINCT dest_ip) AS targets, count(DISTINCT dest_ip) FILTER (list_contains($discovery_ports, dest_port)) AS discovered,
            count(*) AS probes, min(ts) AS first_seen, max(ts) AS last_seen, min(dest_ip, 50) AS ips,
-           list_sort(list_distinct(list(dest_port))) AS ports, min(id, 60) AS ids
+           list_sort(list(DISTINCT dest_port)) AS ports, min(id, 60) AS ids
     FROM asked GROUP BY ALL HAVING count(DISTINCT dest_ip) FILTER (list_contains($discovery_ports, dest_port)) >= $min_targets
 )
 SELECT 'maps the home' AS key, s.src_ip, list_distinct(flatten(list(s.ips))) AS peers, min(s.first_seen) AS first_seen, max(s.last_seen) AS last_seen,

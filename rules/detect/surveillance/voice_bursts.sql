@@ -45,7 +45,7 @@ SELECT 'voice>' || company AS key, src_ip, list_distinct(min(name, 10) || min(de
             THEN ', ' || count(*) FILTER (night) || ' of them at night' ELSE '' END AS title,
        {company: company, bursts: count(*), night_bursts: count(*) FILTER (night), bytes_up: sum(up)::BIGINT,
         longest_s: round(max(lasts_s), 1), usual_bytes: any_value(usual_up)::BIGINT,
-        hours: list_sort(list_distinct(list(hour_of_day))),
+        hours: list_sort(list(DISTINCT hour_of_day)),
         most_in_an_hour: (SELECT max(n) FROM (SELECT count(*) AS n FROM burst b WHERE b.src_ip = burst.src_ip AND b.company = burst.company
                           GROUP BY date_trunc('hour', b.ts)))} AS facts,
        list_transform(min(id, 60), lambda i: 'flow:' || i) AS evidence
