@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import shutil
 import stat
@@ -385,5 +386,35 @@ def test_a_small_disk_is_refused_before_anything_is_written(filled: Store, tmp_p
         with pytest.raises(StoreFullError, match="nothing was changed"):
             backup.restore(tmp_path / "copy", disk / "data")
         assert not list((disk / "data").iterdir())
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(("when", "passphrase"), [("copy", None), ("pack", None), ("pack", "x")])
+def test_a_disk_that_others_fill_meanwhile_is_left_as_it_was(
+    filled: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    when: str,
+    passphrase: str | None,
+) -> None:
+    disk = tmp_path / "small"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(disk)], check=True)
+
+    def fill(*_: object) -> None:
+        with contextlib.suppress(OSError), (disk / "filler").open("ab", buffering=0) as file:
+            while file.write(bytes(1 << 12)):
+                pass
+
+    try:
+        if when == "copy":  # after it was seen that there is room
+            monkeypatch.setattr("guardian.store.backup._require_room", fill)
+        with pytest.raises(StoreError, match="could not be written"):
+            backup.backup(filled, disk / "copy", passphrase=passphrase, progress=fill)
+        assert [path.name for path in disk.iterdir()] == ["filler"]
+        with filled.transaction() as tx:  # the store itself goes on
+            tx.execute("UPDATE source SET events = events")
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)

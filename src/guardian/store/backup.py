@@ -23,7 +23,8 @@ from guardian.errors import (
     StoreFullError,
     UsageError,
 )
-from guardian.store import archive, bundle
+from guardian.model import words
+from guardian.store import archive, bundle, room
 from guardian.store.connection import FILE_NAME, Store
 from guardian.store.failures import mapped_errors
 from guardian.store.migrations import known_versions
@@ -82,9 +83,12 @@ def write(
     except OSError as error:
         msg = f"{target} could not be written: {error.strerror or error}"
         raise StoreError(msg) from error
+    except StoreFullError as error:
+        msg = f"{target} could not be written: the disk is full there"
+        raise StoreFullError(msg) from error
     finally:
         partial.unlink(missing_ok=True)
-        copy.unlink(missing_ok=True)
+        room.remove(copy)
         shutil.rmtree(_links(copy, store), ignore_errors=True)
     return content.rows
 
@@ -105,8 +109,8 @@ def _require_room(store: Store, target: Path) -> None:
         raise StoreError(msg) from error
     if free < need:
         msg = (
-            f"the backup may need {need / 1e9:,.2f} GB at {target.parent}, "
-            f"{free / 1e9:,.2f} GB are free; nothing was written"
+            f"the backup may need {words.size(need)} at {target.parent}, "
+            f"{words.size(free)} are free; nothing was written"
         )
         raise StoreFullError(msg)
 
@@ -114,7 +118,7 @@ def _require_room(store: Store, target: Path) -> None:
 def _snapshot(store: Store, copy: Path) -> bundle.Content:
     """Copy the file of the store, and hold on to the cold files that it lists."""
     for _ in range(TRIES):
-        copy.unlink(missing_ok=True)
+        room.remove(copy)
         with store.read() as reader:
             name = reader.value("SELECT current_database()")
             reader.execute(f"ATTACH {_quoted(copy)} AS backup_copy")
@@ -261,11 +265,11 @@ def _stage(
     progress: Callable[[int, int], None],
 ) -> int:
     """Unpack, check and migrate a backup below ``staging``; return its rows."""
-    room = shutil.disk_usage(staging).free - FLOOR_BYTES
+    left = shutil.disk_usage(staging).free - FLOOR_BYTES
     file = staging / FILE_NAME
     if not bundle.is_bundle(backup):
-        if room < backup.stat().st_size:
-            msg = f"{backup} needs {backup.stat().st_size / 1e9:,.2f} GB at {staging.parent}"
+        if left < backup.stat().st_size:
+            msg = f"{backup} needs {words.size(backup.stat().st_size)} at {staging.parent}"
             raise StoreFullError(msg)
         _look(backup)
         shutil.copyfile(backup, file)
@@ -279,7 +283,7 @@ def _stage(
             done += number
             progress(done, 0)
 
-        manifest = bundle.extract(backup, staging, passphrase, room_bytes=room, done=count)
+        manifest = bundle.extract(backup, staging, passphrase, room_bytes=left, done=count)
         if manifest.schema > max(known_versions()):
             msg = f"{backup}: was written by a newer Guardian ({manifest.guardian})"
             raise InputError(msg)

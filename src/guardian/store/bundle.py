@@ -26,6 +26,7 @@ import pyrage
 import zstandard
 
 from guardian.errors import InputError, StoreError, StoreFullError, UsageError
+from guardian.model import words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -315,7 +316,7 @@ def _read_tar(
         left -= member.size
         if left < 0:
             msg = (
-                f"the backup needs more than the {room_bytes / 1e9:,.1f} GB that are free "
+                f"the backup needs more than the {words.size(max(room_bytes, 0))} that are free "
                 f"at {folder.parent}; nothing was changed"
             )
             raise StoreFullError(msg)

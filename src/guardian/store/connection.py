@@ -331,12 +331,12 @@ class Store:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         copy = self.path.with_name(f".{FILE_NAME}.rewrite")
         with self._writing:
-            copy.unlink(missing_ok=True)
+            room.remove(copy)
             try:
                 self._copy_to(copy)
                 return self._take_place(copy, patience_s)
             finally:
-                copy.unlink(missing_ok=True)
+                room.remove(copy)
 
     def _copy_to(self, copy: Path) -> None:
         cursor = self._connection.cursor()

@@ -102,6 +102,12 @@ def log_bytes(store: Store) -> int:
         return 0
 
 
+def remove(file: Path) -> None:
+    """Remove a copy that was given up or is done with, and the log that lies beside it."""
+    file.unlink(missing_ok=True)
+    file.with_name(file.name + ".wal").unlink(missing_ok=True)
+
+
 def floor_bytes(store: Store, limits: Limits) -> int:
     """Return how much of the store's disk stays free: what a person said, or what fits it.
 
