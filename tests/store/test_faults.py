@@ -16,6 +16,7 @@ import pytest
 
 from guardian.errors import StoreDamagedError, StoreError, StoreFullError, StoreReadOnlyError
 from guardian.model.batch import Batch, SourceInfo
+from guardian.ops import backup
 from guardian.ops.health import health
 from guardian.store import Store, clock, engine, ingest, retention
 from guardian.store.clock import Boot
@@ -203,7 +204,7 @@ def test_a_full_disk_at_the_start_still_shows_what_is_stored(disk: Path) -> None
 
 
 @pytest.mark.root
-def test_a_read_only_disk_is_read(disk: Path) -> None:
+def test_a_read_only_disk_is_read_and_backed_up(disk: Path, tmp_path: Path) -> None:
     killed_while_writing(disk / "data", 5)  # with a log that is not folded in
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     store = Store.open(disk / "data")
@@ -211,6 +212,11 @@ def test_a_read_only_disk_is_read(disk: Path) -> None:
     with pytest.raises(StoreReadOnlyError, match="read-only"):
         ingest.note_state(store, 1, "x")
     assert "read-only" in said(store)
+    backup.backup(store, tmp_path / "copy")  # when a disk fails, a backup is wanted
+    backup.restore(tmp_path / "copy", tmp_path / "elsewhere")
+    elsewhere = Store.open(tmp_path / "elsewhere")
+    assert count(elsewhere) == 5000
+    elsewhere.close()
     assert store.read_only
     subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
     ingest.note_state(store, 1, "works")  # by itself, without a restart

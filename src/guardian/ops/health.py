@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from guardian.intel import list_state
 from guardian.ops import storage
-from guardian.store import model_endpoints, room
+from guardian.store import model_endpoints, retention, room
 from guardian.store.ingest import DROPS_WINDOW_S, utc_now
 from guardian.triage import quality
 
@@ -26,7 +26,7 @@ LAG_AMBER_S = 120.0
 REJECTED_AMBER = 0.05
 """This share of refused input means that a format is not understood."""
 FREE_AMBER = 2.0
-"""Below so many times the disk's floor (``storage.floor``) the keeper should act."""
+"""Below so many times the disk's floor (``retention.kept_free``) the keeper should act."""
 FREE_RED = 0.5
 """Below so much of the floor collecting may stop at any moment."""
 
@@ -224,7 +224,8 @@ def _models(reader: Reader, *, now: datetime) -> list[Reason]:
 def _disk(store: Store) -> list[Reason]:
     if store.path is None:
         return []
-    free, floor = store.free_bytes(), storage.floor(store)
+    with store.read() as reader:
+        free, floor = store.free_bytes(), retention.kept_free(store, reader)
     if free >= FREE_AMBER * floor:
         return []
     # Holes take rows; the log, and whatever else writes to this disk, need the disk itself.

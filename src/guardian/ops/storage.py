@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from guardian.store import clock, engine, ingest, retention, room
-from guardian.store.limits import TABLES, Limits
+from guardian.store import clock, engine, ingest, retention
+from guardian.store.limits import TABLES
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,17 +22,10 @@ def storage(store: Store, reader: Reader) -> dict[str, Any]:
         "cold_bytes": measured.cold_bytes,
         "empty_bytes": measured.hole_bytes,
         "free_bytes": measured.free_bytes,
-        "kept_free_bytes": floor(store),
+        "kept_free_bytes": retention.kept_free(store, reader),
         "full_in_days": None if days is None else round(days, 1),
         "read_only": store.read_only,
     }
-
-
-def floor(store: Store) -> int:
-    """Return the bytes of the disk that stay free: as noted last, else what fits the disk."""
-    with store.read() as reader:
-        noted = retention.kept_free(reader)
-    return room.floor_bytes(store, Limits()) if noted is None else noted
 
 
 def events(reader: Reader) -> dict[str, int]:

@@ -119,13 +119,10 @@ def _snapshot(store: Store, copy: Path) -> bundle.Content:
     """Copy the file of the store, and hold on to the cold files that it lists."""
     for _ in range(TRIES):
         room.remove(copy)
-        with store.read() as reader:
-            name = reader.value("SELECT current_database()")
-            reader.execute(f"ATTACH {_quoted(copy)} AS backup_copy")
-            try:
-                reader.execute(f'COPY FROM DATABASE "{name}" TO backup_copy')
-            finally:
-                reader.execute("DETACH backup_copy")
+        if store.read_only:
+            _copy_as_it_lies(store, copy)
+        else:
+            _copy_what_is_committed(store, copy)
         rows, listed = _look(copy)
         cold = _held(store, listed, _links(copy, store))
         if cold is not None:
@@ -138,6 +135,34 @@ def _snapshot(store: Store, copy: Path) -> bundle.Content:
             )
     msg = "cold files went away while they were copied, again and again; try once more"
     raise StoreError(msg)
+
+
+def _copy_what_is_committed(store: Store, copy: Path) -> None:
+    with store.read() as reader:
+        name = reader.value("SELECT current_database()")
+        reader.execute(f"ATTACH {_quoted(copy)} AS backup_copy")
+        try:
+            reader.execute(f'COPY FROM DATABASE "{name}" TO backup_copy')
+        finally:
+            reader.execute("DETACH backup_copy")
+
+
+def _copy_as_it_lies(store: Store, copy: Path) -> None:
+    """Copy the file of a store that can only be read, and fold the log into the copy.
+
+    DuckDB attaches nothing for writing to it, and nobody writes to it meanwhile. Such a disk
+    is about to fail, most likely: that is when a backup is wanted.
+    """
+    assert store.path is not None
+    log = store.path.with_name(store.path.name + ".wal")
+    shutil.copyfile(store.path, copy)
+    if log.exists():
+        shutil.copyfile(log, copy.with_name(copy.name + ".wal"))
+    with mapped_errors(copy), duckdb.connect(str(copy)) as connection:
+        connection.execute("CHECKPOINT")
+    if not store.read_only:
+        msg = "the store can be written again since the backup began; try once more"
+        raise StoreError(msg)
 
 
 def _links(copy: Path, store: Store) -> Path:

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 
 from guardian.errors import StoreError
 from guardian.store import archive, clock, engine, kept, rollup, room, settings
-from guardian.store.limits import TABLES
+from guardian.store.limits import TABLES, Limits
 
 if TYPE_CHECKING:
     from guardian.store.connection import Store
-    from guardian.store.limits import Limits
     from guardian.store.reader import Reader
 
 log = logging.getLogger(__name__)
@@ -28,8 +27,8 @@ FORECAST_DAYS = 14
 FULL_SOON_DAYS = 14.0
 """A store that is full sooner than this is told in health and in the letter."""
 FORECAST, FLOOR = "full_in_days", "free_floor_bytes"
-"""The settings that keep the last forecast, and what stays free of the disk, for those who do
-not know the limits."""
+"""The settings that keep the last forecast, and what a person said of the disk's floor, for those
+who do not know the limits."""
 NEWEST_ID = (1 << 63) - 1
 """Above every row's id."""
 SQUEEZE_TRIES, SQUEEZE_PAUSE_S = 5, 0.5
@@ -143,7 +142,7 @@ def enforce(store: Store, limits: Limits, *, now: datetime) -> Report:
     given_back = _give_back(store, limits, changed=bool(moved or deleted))
     _sample(store, now)
     settings.put(store, FORECAST, full_in_days(store, limits))
-    settings.put(store, FLOOR, room.floor_bytes(store, limits))
+    settings.put(store, FLOOR, limits.free_floor_bytes)
     return Report(moved=moved, deleted=deleted, given_back=given_back)
 
 
@@ -196,10 +195,9 @@ def forecast(reader: Reader) -> float | None:
     return None if days is None else float(days)
 
 
-def kept_free(reader: Reader) -> int | None:
-    """Return the bytes of the disk that stay free, as noted last; None: not noted yet."""
-    kept: int | None = settings.get(reader, FLOOR)
-    return kept
+def kept_free(store: Store, reader: Reader) -> int:
+    """Return the bytes of the disk that stay free: what a person said last, or what fits it."""
+    return room.floor_bytes(store, Limits(free_floor_bytes=settings.get(reader, FLOOR)))
 
 
 def full_soon(days: float) -> str:
