@@ -103,6 +103,13 @@ def test_what_would_make_us_wait_is_no_input(memory_store: Store, tmp_path: Path
         assert "\n" not in error
 
 
+def test_a_text_is_no_database(memory_store: Store, tmp_path: Path) -> None:
+    file = tmp_path / "pihole-FTL.db"
+    file.write_bytes(UNBOUND)
+    error = drain(memory_store, registry.KINDS["pihole-db"](file)).error
+    assert error == f"{file} is not an SQLite database, so not Pi-hole's"
+
+
 def test_utf_16_is_named(tmp_path: Path) -> None:
     log = tmp_path / "eve.json"
     log.write_bytes((EVE % 1).decode().encode("utf-16"))

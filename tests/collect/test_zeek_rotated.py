@@ -16,8 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from guardian.collect import zeek, zeek_pass, zeek_rotated
+from guardian.collect.kinds import detect_kind
 from guardian.collect.reader import drain
 from guardian.collect.zeek import ZeekCollector
+from guardian.errors import InputError
 from guardian.store import Store
 
 if TYPE_CHECKING:
@@ -313,6 +315,53 @@ def test_a_folder_still_reads_nothing_twice(tmp_path: Path, memory_store: Store)
     home.write(1)
     drain(memory_store, folder)
     assert sorted(seconds(memory_store)) == list(range(10))
+
+
+def test_a_folder_is_read_with_what_current_links_to(tmp_path: Path, memory_store: Store) -> None:
+    home = Zeek(tmp_path / "spool")
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    (logs / "current").symlink_to(home.current)
+    (logs / "again").symlink_to(home.current)
+    (logs / "itself").symlink_to(logs)
+    (logs / "around").symlink_to(tmp_path)
+    home.write(2)
+    assert detect_kind(logs) == "zeek"
+    folder = ZeekCollector(path=logs)
+    assert drain(memory_store, folder).events == 2
+    home.write(1)
+    there = home.archive()
+    day = logs / "2026-11-20"
+    day.mkdir()
+    there.rename(day / there.name)
+    home.write(1)
+    assert drain(memory_store, folder).events == 2
+    assert sorted(seconds(memory_store)) == [0, 1, 2, 3]
+
+
+def test_what_of_a_folder_cannot_be_listed_is_said(
+    tmp_path: Path, memory_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Zeek(tmp_path)
+    home.write(1)
+    locked = tmp_path / "2026-11-20"
+    locked.mkdir()
+    scandir = os.scandir
+
+    def refusing(path: str | Path = ".") -> object:
+        if str(path) in refused:  # as a folder's mode would, if tests did not run as root
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    refused = {str(locked)}
+    got = drain(memory_store, ZeekCollector(path=tmp_path))
+    assert (got.events, got.error) == (1, f"cannot read {locked}: Permission denied")
+    refused = {str(tmp_path)}
+    error = drain(memory_store, ZeekCollector(path=tmp_path)).error
+    assert error == f"cannot read {tmp_path}: Permission denied"
+    with pytest.raises(InputError, match="Permission denied"):
+        detect_kind(tmp_path)
 
 
 STEPS = st.lists(

@@ -7,6 +7,7 @@ already undone, a folder has none) and says yes or no without raising.
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -89,7 +90,11 @@ def detect_kind(path: Path) -> str:
         UnknownFormatError: no sniffer knows it.
     """
     try:
-        first = b"" if path.is_dir() else compressed.head(path).removeprefix(compressed.BOM)
+        if path.is_dir():
+            os.scandir(path).close()  # raises, where searching it would find nothing
+            first = b""
+        else:
+            first = compressed.head(path).removeprefix(compressed.BOM)
     except OSError as error:
         msg = f"cannot read {path}: {error.strerror}"
         raise InputError(msg) from error

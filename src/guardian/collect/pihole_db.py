@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from guardian.collect import columns
+from guardian.collect import columns, compressed
 from guardian.collect.pihole_names import Names, unhex
 from guardian.collect.pihole_words import KEY, STATUSES, rcode, status_word, type_name
 from guardian.errors import CollectorError
@@ -41,6 +41,7 @@ FULL_ROWS = 20_000
 """A chunk with so many rows is one of a backlog, and is written like one."""
 
 _MAX_US = 4_102_444_799_000_000
+_MAGIC = b"SQLite format 3\x00"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,18 +92,22 @@ class PiholeDbCollector:
         for file in (self.path, self.path.with_name(f"{self.path.name}-wal")):
             try:
                 status = file.stat()
+                first = _MAGIC if file != self.path else compressed.head(file, len(_MAGIC))
             except OSError as error:
                 if file == self.path:
                     msg = f"cannot read {self.path}: {error.strerror}"
                     raise CollectorError(msg) from error
                 continue
+            if first not in {_MAGIC, b""}:
+                msg = f"{self.path} is not an SQLite database, so not Pi-hole's"
+                raise CollectorError(msg)
             state += [status.st_ino, status.st_size, status.st_mtime_ns]
         return state
 
 
 def is_pihole_db(path: Path, head: bytes) -> bool:
     """Tell FTL's database by its tables."""
-    if not head.startswith(b"SQLite format 3\x00"):
+    if not head.startswith(_MAGIC):
         return False
     try:
         with closing(sqlite3.connect(f"file:{path.absolute()}?mode=ro", uri=True)) as db:

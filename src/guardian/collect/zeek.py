@@ -8,7 +8,6 @@ it was written (``zeek_rotated``); its first reading goes ``first_days`` back.
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from guardian.collect import (
     compressed,
     zeek_columns,
     zeek_files,
+    zeek_folder,
     zeek_rotated,
     zeek_tables,
 )
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 FULL_ROWS = 20_000
 """A batch with so many rows is one of a backlog: more of the log waits."""
 
-MAX_FILES = 20_000
-"""How many files of a folder are looked at; a year of hourly rotation is 8,760 a log."""
-
 LOOK_EVERY_S = 2.0
 """A folder is listed at most this often while it is followed: it may hold thousands of files."""
 
@@ -52,7 +49,6 @@ MAX_RAW_CHARS = 65_536
 MAX_ERRORS = 3
 """How many files that cannot be read are named at once."""
 
-_LOG_NAME = re.compile(r"\.(?:log|json|ndjson)(?:[._-].*)?$|\.log$", re.IGNORECASE)
 _FIRST = {"x509": 0, "conn": 2, "ssl": 3}
 
 
@@ -117,9 +113,9 @@ class ZeekCollector:
     def _files(self, reading: Pass, bookmark: Mapping[str, object] | None) -> list[Path]:
         try:
             if self.path.is_dir():
-                found = sorted(self.path.rglob("*"))
-                logs = [file for file in found if _LOG_NAME.search(file.name) and file.is_file()]
-                return logs[-MAX_FILES:]
+                logs, errors = zeek_folder.logs(self.path)
+                reading.failed(errors, self.path)
+                return logs
             if reading.final or self.kind != "zeek":
                 self.path.stat()
                 return [self.path]
@@ -138,7 +134,7 @@ def is_zeek(path: Path, head: bytes) -> bool:
     """Tell a Zeek log by its header or its fields, and a folder by such logs being in it."""
     if path.is_dir():
         try:
-            files = [file for file in sorted(path.rglob("*.log*"))[:200] if file.is_file()]
+            files = [file for file in zeek_folder.logs(path)[0] if ".log" in file.name][:200]
             return any(
                 zeek_files.is_usual(file) or _begins(compressed.head(file)) for file in files
             )

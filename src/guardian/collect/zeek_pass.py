@@ -81,13 +81,17 @@ class Pass:
         self.alone = path
         self.since_ns = zeek_rotated.first_since(path, bookmark, self.known, first_days)
         found = zeek_rotated.rotated(path, self.since_ns)
-        self.errors += [_said(error, path) for error in found.errors]
+        self.failed(found.errors, path)
         if not found.files and bookmark is None and not zeek_rotated.is_there(path):
             msg = f"{path}: no such file"
             raise CollectorError(msg)
         if bookmark is not None and zeek_rotated.is_missed(path):
             self.errors.append(f"{path}: the log is gone, and no other has taken its place")
         return [path, *found.files]
+
+    def failed(self, errors: list[OSError], where: Path) -> None:
+        """Note what could not be looked at; what else there is is read all the same."""
+        self.errors += [_said(error, where) for error in errors]
 
     def describe(self, files: list[Path]) -> tuple[list[Log], list[Reject]]:
         """Return the logs that have something unread, and the files that are no logs."""
