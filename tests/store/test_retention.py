@@ -99,7 +99,7 @@ def test_age_and_bytes_are_limits(store: Store) -> None:
         assert oldest >= NOW - timedelta(days=11)
         cold = reader.value("SELECT sum(bytes) FROM cold_file")
     used = retention.sizes(store)
-    tight = Limits(hot_days=2, keep_days=10, max_bytes=used.hot_bytes + cold // 2)
+    tight = Limits(hot_days=2, keep_days=10, max_bytes=used.hot_bytes + cold // 2, least_share=0.0)
     report = retention.enforce(store, tight, now=NOW)
     assert report.deleted > 0
     after = retention.sizes(store)
@@ -108,6 +108,29 @@ def test_age_and_bytes_are_limits(store: Store) -> None:
         assert "more than" in reader.value(
             "SELECT reason FROM retention_log ORDER BY deleted_at DESC, reason LIMIT 1"
         ) or reader.value("SELECT count(*) FROM retention_log WHERE reason LIKE '%more than%'")
+
+
+def test_sums_that_outgrow_the_budget_do_not_take_every_event(store: Store) -> None:
+    fill(store, 12, rows=40_000)
+    with store.transaction() as tx:
+        tx.execute(
+            "INSERT INTO rollup_1h (bucket, device_id, dest, flows, bytes_up, bytes_down) "
+            "SELECT ?, 'd', md5(i::VARCHAR), 1, 1, 1 FROM range(450000) r(i)",
+            [NOW],
+        )
+    store.checkpoint()
+    with store.read() as reader:
+        rows = sum(retention._table_bytes(reader).values())
+    others = retention.sizes(store).hot_bytes - rows
+    tight = Limits(max_bytes=rows * 5 // 4, max_share=1.0, hot_days=99)
+    assert others > tight.max_bytes  # however few events are kept, the budget is not
+    assert retention.enforce(store, tight, now=NOW).deleted > 0
+    kept = total(store)
+    assert kept >= 120_000
+    with store.read() as reader:
+        assert sum(retention._table_bytes(reader).values()) <= tight.max_bytes / 2
+    assert retention.enforce(store, tight, now=NOW).deleted == 0
+    assert total(store) == kept
 
 
 def test_the_file_shrinks_while_readers_wait(store: Store) -> None:

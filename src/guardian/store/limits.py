@@ -38,7 +38,10 @@ class Limits:
     )
     """Exceptions, as (table, days): alerts and leases are few and tell most."""
     max_bytes: int = 50 << 30
-    """All event rows together, both tiers, in bytes; the oldest days go first."""
+    """The whole store, both tiers, in bytes; the oldest days of event rows go first."""
+    least_share: float = 0.5
+    """So much of ``max_bytes`` event rows keep, even where sums, findings and answers, which
+    stay for good, outgrow the rest."""
     max_share: float = 0.6
     """No table may take more than this share of ``max_bytes``."""
     free_floor_bytes: int | None = None

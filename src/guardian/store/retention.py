@@ -241,7 +241,9 @@ def _by_room(store: Store, limits: Limits, now: datetime) -> int:
             by_table = _table_bytes(reader)
         table = max(by_table, key=lambda name: by_table[name])
         used = measured.hot_bytes + measured.cold_bytes
-        if used > limits.max_bytes:
+        rows = sum(by_table.values())
+        # Sums, findings and answers stay: where they outgrow the budget, no event makes it fit.
+        if used > limits.max_bytes and rows > limits.max_bytes * limits.least_share:
             reason = f"all rows took more than {limits.max_bytes:,} bytes"
         elif by_table[table] > limits.max_bytes * limits.max_share:
             reason = f"took more than {limits.max_share:.0%} of the room"
