@@ -6,7 +6,7 @@ import socket
 import struct
 import threading
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -195,6 +195,30 @@ def test_a_router_sends_flows(netflow: NetflowCollector, memory_store: Store) ->
     with memory_store.read() as reader:
         reasons = [row["reason"] for row in reader.rows("SELECT reason FROM reject_count")]
     assert reasons == ["version 99 is not NetFlow v5, v9 or IPFIX"]
+
+
+def test_a_router_whose_clock_was_never_set_sends_flows_of_today(
+    netflow: NetflowCollector, memory_store: Store
+) -> None:
+    begun = datetime.now(UTC).replace(tzinfo=None)
+    drain(memory_store, netflow)
+    sent = struct.pack("!I", 7)
+    five, (template, data) = version_5(), version_9()
+    send(
+        netflow.listener.port,
+        five[:8] + sent + five[12:],
+        template,
+        data[:8] + sent + data[12:],
+        ipfix()[:4] + sent + ipfix()[8:],  # its records have times of their own, which are right
+    )
+    rows = read_until(memory_store, netflow, "flow", 4)
+    assert len(rows) == 4
+    own = datetime.fromtimestamp(NOW, UTC).replace(tzinfo=None)
+    recent = [row["end_ts"] for row in rows if abs(row["end_ts"] - own) > timedelta(hours=1)]
+    assert len(recent) == 3
+    for end in recent:  # some seconds before it was sent, as the router has it
+        assert timedelta(0) < end - begun + timedelta(seconds=8) < timedelta(minutes=10)
+    assert all(row["ts"] <= row["end_ts"] for row in rows)
 
 
 def options_9(rate: int) -> bytes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import re
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+import struct
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from guardian.collect import dnsmasq, parser_spec
 from guardian.collect.blocks import Block
@@ -24,6 +25,9 @@ LINE_FORMATS = ("filterlog", "netfilter", "unifi-cef", "dnsmasq", "unbound")
 """The formats that a syslog line may be of, tried in this order."""
 
 MAX_LINE_CHARS = 8192
+
+SET_CLOCK_S = 946_684_800
+"""The year 2000: an exporter that says it is earlier has a clock that was never set."""
 
 _PRI = re.compile(r"<\d{1,3}>(?:1 (?=\d{4}-))?")
 _RFC_5424 = re.compile(
@@ -84,9 +88,9 @@ class NetflowCollector(_UdpCollector):
         self.listener.start()
         rows = []
         counts: dict[str, tuple[int, bytes]] = {}
-        for _, sender, data in self.listener.take():
+        for arrived_s, sender, data in self.listener.take():
             found, problems = self._decoder.decode(data, sender)
-            rows += found
+            rows += in_our_time(found, data, arrived_s)
             for problem in problems:
                 counts[problem] = (counts.get(problem, (0, b""))[0] + 1, data[:2000])
         dropped, rejects = self._lost()
@@ -103,6 +107,26 @@ class NetflowCollector(_UdpCollector):
                 events=len(flows),
                 dropped=dropped,
             )
+
+
+def in_our_time(rows: list[dict[str, Any]], data: bytes, arrived_s: float) -> list[dict[str, Any]]:
+    """Return flows in our time if their router never set its clock: it counts from 1970.
+
+    Its datagram says what it takes for now: its flows' times are wrong by as much.
+    """
+    at = 4 if data[:2] == b"\x00\x0a" else 8  # IPFIX has no time since boot before it
+    if not rows or len(data) < at + 4:
+        return rows
+    (sent_s,) = struct.unpack_from("!I", data, at)
+    if sent_s >= SET_CLOCK_S:
+        return rows
+    late = timedelta(seconds=round(arrived_s) - sent_s)
+    return [
+        row | {"ts": row["ts"] + late, "end_ts": row["end_ts"] + late}
+        if row["end_ts"].year < 2000
+        else row
+        for row in rows
+    ]
 
 
 class SyslogCollector(_UdpCollector):
