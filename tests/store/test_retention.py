@@ -234,7 +234,10 @@ def test_holes_of_a_full_disk_take_new_rows(tmp_path: Path) -> None:
         filler.write_bytes(bytes(store.free_bytes() - store.reserve_bytes // 4))
         with pytest.raises(StoreFullError, match="the disk is full"):
             store.require_room()
+        ingest.note_state(store, source_id, "a small write goes well")
+        assert "nothing more is taken in" in str(status(store, running=True)["health"])
         filler.unlink()
+        assert "nothing more is taken in" not in str(status(store, running=True)["health"])
 
         before, kept = room.disk(disk / "data"), total(store, "flow")
         stored = fill_up(store, source_id, rows)

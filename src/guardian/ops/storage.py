@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from guardian.store import clock, engine, ingest, retention
+from guardian.store import clock, engine, ingest, retention, room
 from guardian.store.limits import TABLES
 
 if TYPE_CHECKING:
@@ -49,8 +49,10 @@ def events(reader: Reader) -> dict[str, int]:
 def reasons(store: Store, *, now: datetime) -> list[tuple[str, str, str]]:
     """Return what is wrong with the store, as (state, about, text)."""
     found = []
-    if store.trouble:
-        found.append(("red", "store", store.trouble))
+    # A small write that went well clears the trouble, but not the want of room for new rows.
+    trouble = store.trouble or room.shortage(store)
+    if trouble:
+        found.append(("red", "store", trouble))
     if store.path is not None:
         if store.replaced():
             text = f"{store.path} was deleted or replaced while in use"

@@ -47,16 +47,28 @@ def require(store: Store) -> None:
     Raises:
         StoreFullError: the disk is nearly full.
     """
-    if store.path is None or store.read_only or store.free_bytes() >= store.reserve_bytes:
+    if store.path is None or store.read_only or _fits(store):
         return
-    if _fits(store) or (_worth_folding(store) and _fits(store)):
-        return
-    text = (
+    if _worth_folding(store):
+        store.checkpoint()
+    if not _fits(store):
+        store.trouble = _full(store)
+        raise StoreFullError(store.trouble)
+
+
+def shortage(store: Store) -> str | None:
+    """Say that no new rows are taken in now for want of room, or None."""
+    if store.path is None or store.read_only or _fits(store) or _worth_folding(store):
+        return None
+    return _full(store)
+
+
+def _full(store: Store) -> str:
+    assert store.path is not None
+    return (
         f"the disk is full ({store.free_bytes() / 1e6:.0f} MB free at {store.path.parent}): "
         "nothing more is taken in until there is room; what was stored is safe"
     )
-    store.trouble = text
-    raise StoreFullError(text)
 
 
 def _fits(store: Store) -> bool:
@@ -69,17 +81,15 @@ def _fits(store: Store) -> bool:
 
 
 def _worth_folding(store: Store) -> bool:
-    """Fold a long log in, which gives its room back to the disk; False when that is no help.
+    """Return whether the log is long enough that folding it in gives the disk room back.
 
     A checkpoint that meets a full disk closes the file, so there must be room to write the
     log's rows and the last blocks of each table.
     """
     log = log_bytes(store)
     room = store.free_bytes() + hole_bytes(store)
-    if log < store.reserve_bytes * FOLD_SHARE or room < log + store.reserve_bytes * LOG_SHARE:
-        return False
-    store.checkpoint()
-    return True
+    worth = log >= store.reserve_bytes * FOLD_SHARE
+    return worth and room >= log + store.reserve_bytes * LOG_SHARE
 
 
 def hole_bytes(store: Store) -> int:
