@@ -216,11 +216,11 @@ def test_holes_of_a_full_disk_take_new_rows(tmp_path: Path) -> None:
     rows = pa.table(
         {"ts": pa.array([NOW] * 60_000, pa.timestamp("us")), **dict.fromkeys(names, numbers)}
     )
-    with small_disk(tmp_path, "80m") as disk:
+    with small_disk(tmp_path, "56m") as disk:
         store = Store.open(disk / "data")
-        store.reserve_bytes = 24 << 20
+        store.reserve_bytes = 16 << 20
         with store.read() as reader:  # as much smaller than usual as the disk
-            reader.execute("SET checkpoint_threshold = '6MB'")
+            reader.execute("SET checkpoint_threshold = '4MB'")
         source_id = ingest.register(store, SourceInfo(name="eve", kind="eve", path="eve"))
         fill_up(store, source_id, rows)
         with store.transaction() as tx:  # an alert lies behind, so the file cannot shrink
