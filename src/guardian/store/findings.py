@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
+PIECE = 250
+"""Findings that are held beside what is known of them at once: each may name 100 rows."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -82,8 +85,15 @@ def upsert(
     for finding in findings:
         row = _row(finding, limits)
         fresh[row["id"]] = _grown(fresh[row["id"]], row, limits) if row["id"] in fresh else row
-    if not fresh:
-        return 0
+    ids = list(fresh)
+    return sum(
+        _merge(tx, {key: fresh.pop(key) for key in ids[at : at + PIECE]}, now, limits)
+        for at in range(0, len(ids), PIECE)
+    )
+
+
+def _merge(tx: Transaction, fresh: Mapping[str, Row], now: datetime, limits: Limits) -> int:
+    """Write these rows, each with what is known of it; return how many were new or changed."""
     known = {
         row["id"]: row | {"facts": json.loads(row["facts"])}
         for row in tx.rows(

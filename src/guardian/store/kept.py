@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.compute as pc
+
 from guardian.store.archive import by_ids
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ def update(store: Store) -> int:
         newest = reader.value("SELECT max(epoch_us(updated_at)) FROM finding")
         if newest is None or newest <= mark:
             return 0
-        wanted = reader.rows(
+        wanted = reader.arrow(  # a flood of findings names hundreds of thousands of rows
             """
             SELECT DISTINCT split_part(ref, ':', 1) AS source,
                    try_cast(split_part(ref, ':', 2) AS BIGINT) AS id
@@ -71,13 +73,10 @@ def update(store: Store) -> int:
             [mark],
         )
     found = 0
-    by_table: dict[str, list[int]] = {}
-    for row in wanted:
-        by_table.setdefault(row["source"], []).append(row["id"])
-    for table in by_table.keys() & COLUMNS.keys():
-        ids = by_table[table]
+    for table in COLUMNS:
+        ids = wanted.filter(pc.equal(wanted["source"], table))["id"]
         for at in range(0, len(ids), PIECE):
-            found += _keep(store, table, ids[at : at + PIECE])
+            found += _keep(store, table, ids.slice(at, PIECE).to_pylist())
     with store.transaction() as tx:
         tx.execute(
             "INSERT INTO rollup_mark VALUES (?, ?) "
