@@ -64,7 +64,7 @@ SETTINGS: dict[str, Setting] = {
     "default_block_size": "65536",
 }
 
-EVERYDAY_BYTES = 192 << 20
+EVERYDAY_BYTES = 144 << 20
 """DuckDB's own memory from day to day, in bytes. It fills with what was read, whether that is
 needed again or not, so the daemon's memory settles where this says. What a query needs
 beyond goes to the disk for a while. Python and its libraries take 210 MB besides."""
