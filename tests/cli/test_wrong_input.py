@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
 import pytest
 
 from guardian.cli import main
+from guardian.ops import backup
+from guardian.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,3 +73,16 @@ def test_what_is_not_there_is_one_line(
     assert code == 3
     assert len(said) == 1
     assert "Errno" not in said[0]
+
+
+def test_no_passphrase_is_not_a_wrong_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("GUARDIAN_BACKUP_PASSPHRASE", raising=False)
+    locked = tmp_path / "locked.guardian"
+    store = Store.open(tmp_path / "old")
+    backup.backup(store, locked, passphrase="one")
+    store.close()
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert main(["restore", str(locked), "--data", str(tmp_path / "new")]) == 2
+    assert "--passphrase-file" in capsys.readouterr().err

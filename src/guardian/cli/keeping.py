@@ -69,7 +69,7 @@ def restore(options: argparse.Namespace) -> int:
     source: Path = options.file
     passphrase = None
     if source.is_file() and bundle.is_encrypted(source):
-        passphrase = _passphrase(options) or _asked("Passphrase of the backup: ")
+        passphrase = _passphrase(options) or _asked("Passphrase of the backup: ") or None
     with progress() as step:
         report = copies.restore(
             source,
