@@ -105,6 +105,9 @@ def test_a_ledger_that_is_not_whole_yet_says_so(
     assert f"{line}{rows:,} stored events are still to be counted." in (
         at(store, NOW).get("/privacy").text
     )
+    letter = digest.build(store, since=NOW - timedelta(days=1), until=NOW, now=NOW)
+    assert line in letter.text
+    assert line in letter.html
     store.close()
     for options, whole in (("", line), ("--models", line), ("--format json", line)):
         assert main(["privacy", *options.split(), "--data", str(folder)]) == 0

@@ -54,7 +54,10 @@ _ANSWER = {
 def lines(
     reader: Reader, *, since: datetime, until: datetime, zone: tzinfo | None
 ) -> tuple[str, ...]:
-    """Return at most two sentences: who was told most, and how much else there was."""
+    """Return at most two sentences: who was told most, and how much else there was.
+
+    A third, when not all is counted yet.
+    """
     ahead = words.local(until, zone).utcoffset()
     offset_s = 0 if ahead is None else int(ahead.total_seconds())
     rows = surveillance_ledger.ledger(
@@ -74,7 +77,8 @@ def lines(
         trend = _trend(reader, heard, since=since, until=until)
         more = " ".join(part for part in (rest, trend) if part)
         sentences[-1:] = [" ".join([*sentences[-1:], more]).strip()]
-    return tuple(sentences)
+    missing = privacy.incomplete(reader)
+    return (*sentences, missing) if missing else tuple(sentences)
 
 
 def answers(
