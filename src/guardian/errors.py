@@ -82,6 +82,10 @@ class StoreError(GuardianError):
     """The store cannot do what was asked."""
 
 
+class StoreRetryError(StoreError):
+    """The store could not do it this time: memory was short, or its file has to be opened anew."""
+
+
 class StoreLockedError(StoreError):
     """Another process owns the store's file."""
 

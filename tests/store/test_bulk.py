@@ -1,19 +1,21 @@
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import duckdb
 import pyarrow as pa
 import pytest
 
+from guardian.collect.reader import drain
 from guardian.errors import CollectorError, StoreError
 from guardian.model.batch import Batch, SourceInfo
-from guardian.store import bulk, ingest
+from guardian.store import Store, bulk, ingest
+from guardian.store.connection import COMMIT_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from guardian.store import Store
+    from collections.abc import Iterator, Mapping
 
 SOURCE = SourceInfo(name="eve:/x", kind="eve", path="/x")
 
@@ -94,3 +96,113 @@ def test_overlapping_loads_end_with_the_last(store: Store) -> None:
             assert threads(store) == 1
         assert threads(store) == 1
     assert threads(store) == usual
+
+
+# -- a COMMIT that fails: DuckDB says so when a block's memory is lacking
+
+
+def failing(
+    store: Store, monkeypatch: pytest.MonkeyPatch, *, times: int, stored_first: bool = False
+) -> None:
+    """Let the next COMMITs fail, before they do anything or when all is in the log."""
+    usual = store._headroom
+    left = [times]
+
+    @contextlib.contextmanager
+    def headroom(extra_bytes: int) -> Iterator[None]:
+        fails = left[0] > 0 and extra_bytes == COMMIT_BYTES
+        left[0] -= fails
+        msg = "TransactionContext Error: Failed to commit: failed to pin block of size 64.0 KiB"
+        if fails and not stored_first:
+            raise duckdb.TransactionException(msg)
+        with usual(extra_bytes):
+            yield
+        if fails:
+            raise duckdb.TransactionException(msg)
+
+    monkeypatch.setattr(store, "_headroom", headroom)
+
+
+def stored_after_a_restart(store: Store) -> int:
+    assert store.path is not None
+    folder = store.path.parent
+    store.close()
+    again = Store.open(folder)
+    found = stored(again)
+    again.close()
+    return found
+
+
+@pytest.mark.parametrize("stored_first", [False, True])
+def test_a_failed_commit_is_made_again_unless_it_was_made(
+    store: Store, monkeypatch: pytest.MonkeyPatch, *, stored_first: bool
+) -> None:
+    source = ingest.register(store, SOURCE)
+    failing(store, monkeypatch, times=1, stored_first=stored_first)
+    given = [batch(1, full=False), batch(2, full=False)]
+    seen = list(bulk.commit_all(store, source, iter(given)))
+    assert [written.events for written in seen] == [100, 100]
+    assert ingest.bookmark(store, source) == {"at": 2}
+    assert stored(store) == 4
+    assert stored_after_a_restart(store) == 4
+
+
+@pytest.mark.parametrize("stored_first", [False, True])
+def test_a_large_group_is_read_again_from_where_the_store_is(
+    store: Store, monkeypatch: pytest.MonkeyPatch, *, stored_first: bool
+) -> None:
+    source = ingest.register(store, SOURCE)
+    failing(store, monkeypatch, times=1, stored_first=stored_first)
+    with pytest.raises(StoreError, match="Failed to commit"):
+        list(bulk.commit_all(store, source, iter([batch(1), batch(2)]), group_s=60))
+    mark = ingest.bookmark(store, source) or {"at": 0}
+    assert mark == {"at": 2 if stored_first else 0}
+    rest = [batch(number) for number in range(int(mark["at"]) + 1, 4)]
+    list(bulk.commit_all(store, source, iter(rest), group_s=60))
+    assert stored_after_a_restart(store) == 6
+
+
+def test_nothing_is_written_that_does_not_follow_what_is_stored(store: Store) -> None:
+    source = ingest.register(store, SOURCE)
+    with store.read() as reader:
+        position = ingest.position(reader, source)
+    list(bulk.commit_all(store, source, iter([batch(1, full=False)])))
+    with pytest.raises(StoreError, match="not where this reading began"):
+        list(bulk.commit_all(store, source, iter([batch(1, full=False)]), position=position))
+    assert stored(store) == 2
+
+
+class Live:
+    """A source that cannot be asked again."""
+
+    source = SOURCE
+    missed = 0
+
+    def batches(
+        self, bookmark: Mapping[str, object] | None, *, final: bool = False
+    ) -> Iterator[Batch]:
+        del bookmark, final
+        yield batch(1, full=False, events=2)
+        yield batch(2, full=False, events=3)
+
+    def close(self) -> None: ...
+
+    def holds(self) -> bool:
+        return False
+
+    def not_stored(self, number: int) -> None:
+        self.missed += number
+
+
+def test_what_a_live_source_gave_and_nobody_could_store_is_counted(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = Live()
+    ingest.register(store, SOURCE)
+    failing(store, monkeypatch, times=2)
+    with pytest.raises(StoreError):
+        drain(store, live)
+    assert live.missed == 5
+    monkeypatch.setattr(store, "_retry_at", 0.0)  # as if two seconds had gone
+    assert drain(store, live).events == 5
+    assert live.missed == 5

@@ -48,3 +48,6 @@ class Holding(Closing, Protocol):
 
     def holds(self) -> bool:
         """Tell whether ``batches`` would still yield something after ``close``."""
+
+    def not_stored(self, number: int) -> None:
+        """Count so many pieces as dropped: it gave them, and the store could not take them."""

@@ -49,6 +49,7 @@ class EveSocketCollector:
             msg = f"{text}: a socket is named by its whole path, such as unix:/run/guardian/eve"
             raise ConfigError(msg)
         self._settings = settings
+        self._not_stored = 0
         self._socket = LineSocket(
             where,
             queue_bytes=settings.socket_queue_bytes,
@@ -77,6 +78,7 @@ class EveSocketCollector:
         while not taken.empty:
             with decoding(self._settings.max_line_bytes) as decoder:
                 batch = self._batch(decoder, taken, at)
+            self._not_stored = 0
             yield batch
             at += len(taken.data)
             taken = self._socket.take(self._settings.batch_bytes)
@@ -87,6 +89,10 @@ class EveSocketCollector:
     def holds(self) -> bool:
         """Tell whether something that arrived is still to be read."""
         return self._socket.held_bytes > 0
+
+    def not_stored(self, number: int) -> None:
+        """Count so many events as dropped."""
+        self._not_stored += number
 
     def close(self) -> None:
         """Stop listening. Safe to call twice."""
@@ -101,5 +107,7 @@ class EveSocketCollector:
             rejects=taken.rejects,
         )
         return dataclasses.replace(
-            decoder.batch(chunk), bookmark={"bytes": at + len(taken.data)}, dropped=taken.dropped
+            decoder.batch(chunk),
+            bookmark={"bytes": at + len(taken.data)},
+            dropped=taken.dropped + self._not_stored,
         )

@@ -44,6 +44,7 @@ class _UdpCollector:
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
         self._where = f"{listener.host}:{listener.port}"
+        self._not_stored = 0
 
     @property
     def source(self) -> SourceInfo:
@@ -54,6 +55,10 @@ class _UdpCollector:
         """Tell whether something that arrived is still to be read."""
         return self.listener.held > 0
 
+    def not_stored(self, number: int) -> None:
+        """Count so many flows or lines as dropped."""
+        self._not_stored += number
+
     def close(self) -> None:
         """Stop listening. Safe to call twice."""
         self.listener.close()
@@ -61,6 +66,7 @@ class _UdpCollector:
     def _lost(self) -> tuple[int, list[Reject]]:
         """Return how many datagrams were dropped since the last call, and who was refused."""
         dropped, refused = self.listener.lost()
+        dropped, self._not_stored = dropped + self._not_stored, 0
         why = "a sender from outside"
         found = [Reject(reason=why, place=self._where, count=refused)] if refused else []
         return dropped, found

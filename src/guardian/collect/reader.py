@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from guardian.errors import CollectorError
+from guardian.collect.base import Holding
+from guardian.errors import CollectorError, StoreError
 from guardian.store import bulk, ingest
 
 if TYPE_CHECKING:
@@ -48,26 +49,58 @@ def drain(
     source_id = ingest.register(store, collector.source)
     so_far = Progress()
     error: str | None = None
-    mark = ingest.bookmark(store, source_id)
+    told = 0
+    with store.read() as reader:
+        position = ingest.position(reader, source_id)
+    given = _Given(collector.batches(position.mark(), final=final))
+    batches = _ahead(given)
     try:
-        batches = _ahead(collector.batches(mark, final=final))
         patience_s = bulk.ALONE_GROUP_S if final else bulk.GROUP_S
-        for written in bulk.commit_all(store, source_id, batches, group_s=patience_s):
+        for written in bulk.commit_all(
+            store, source_id, batches, position=position, group_s=patience_s
+        ):
             so_far = Progress(
                 events=so_far.events + written.events,
                 rejected=so_far.rejected + written.rejected,
             )
+            told += written.events + written.rejected + written.dropped
             if progress is not None:
                 progress(so_far)
             if stop is not None and stop.is_set():
                 break
     except CollectorError as cause:
         error = str(cause)
+    except StoreError:
+        batches.close()
+        if isinstance(collector, Holding):
+            collector.not_stored(given.number - told)
+        raise
     ingest.note_state(store, source_id, error)
     return Progress(events=so_far.events, rejected=so_far.rejected, error=error)
 
 
-def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+@dataclass(slots=True)
+class _Given:
+    """Batches on their way, and how many pieces of input they held so far."""
+
+    batches: Iterator[Batch]
+    number: int = 0
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self
+
+    def __next__(self) -> Batch:
+        batch = next(self.batches)
+        self.number += batch.events + batch.rejected + batch.dropped
+        return batch
+
+    def close(self) -> None:
+        """Let the source go."""
+        if isinstance(self.batches, Generator):
+            self.batches.close()
+
+
+def _ahead(batches: _Given) -> Generator[Batch, None, None]:
     """Yield batches while the next ones are made in a thread: both cores have work.
 
     At most two batches wait, so memory stays bounded and a slow store slows the reader.
@@ -82,9 +115,4 @@ def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
         finally:
             for waiting in coming:
                 waiting.cancel()
-            pool.submit(_close, batches)
-
-
-def _close(batches: Iterator[Batch]) -> None:
-    if isinstance(batches, Generator):
-        batches.close()
+            pool.submit(batches.close)

@@ -115,7 +115,7 @@ class WireCollector:
         self.interface = interface
         self._queue: collections.deque[Frame] = collections.deque()
         self._limit = queue_frames
-        self._dropped = self._told = 0
+        self._dropped = self._told = self._not_stored = 0
         self._closed = False
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -141,6 +141,7 @@ class WireCollector:
             gathered.add(self._queue.popleft())
         dropped = self._dropped - self._told  # two threads, and each writes its own number
         self._told += dropped
+        dropped, self._not_stored = dropped + self._not_stored, 0
         if gathered.frames or dropped:
             batch = gathered.batch({"until": time.time()})
             yield replace(batch, dropped=dropped)
@@ -166,6 +167,10 @@ class WireCollector:
     def holds(self) -> bool:
         """Tell whether frames that arrived are still to be read."""
         return bool(self._queue)
+
+    def not_stored(self, number: int) -> None:
+        """Count so many frames as dropped."""
+        self._not_stored += number
 
     def close(self) -> None:
         """Stop listening. Safe to call twice."""

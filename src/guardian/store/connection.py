@@ -28,6 +28,7 @@ from guardian.errors import (
     StoreError,
     StoreFullError,
     StoreReadOnlyError,
+    StoreRetryError,
 )
 from guardian.store import engine, room
 from guardian.store.archive import refresh_views
@@ -40,6 +41,7 @@ from guardian.store.settle import settle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 __all__ = ["FILE_NAME", "Reader", "Store", "Transaction", "mapped_errors"]
@@ -51,6 +53,9 @@ RETRY_S = 2.0
 """A file that could not be opened for writing is tried again after so many seconds."""
 SWAP_PAUSE_S = 0.2
 """New readers wait no longer than this for the last old one, when a new file takes its place."""
+
+COMMIT_BYTES = 64 << 20
+"""What DuckDB may take above its limit while it commits or folds its log in, in bytes."""
 
 
 class Store:
@@ -67,7 +72,7 @@ class Store:
         self._gate = threading.Condition()
         self._readers = 0
         self._swapping = False
-        self._broken = False
+        self._broken = self._muddled = False
         self._retry_at = 0.0
         self._inode = _inode(path)
         self._allowance = Allowance(self._cursor)
@@ -144,7 +149,11 @@ class Store:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Reader]:
-        """Give a cursor that sees what is committed, and is not blocked by the writer."""
+        """Give a cursor that sees what is committed, and is not blocked by the writer.
+
+        Raises:
+            StoreRetryError: a COMMIT failed halfway, and the file is still to be opened anew.
+        """
         if self._broken and self._writing.acquire(timeout=1.0):
             try:
                 self._revive()
@@ -152,6 +161,8 @@ class Store:
                 self._writing.release()
         with self._gate:
             self._gate.wait_for(lambda: not self._swapping)
+            if self._muddled:
+                self._refuse_broken()
             self._readers += 1
             try:
                 with mapped_errors(self.path, self._give_up):
@@ -175,11 +186,14 @@ class Store:
         Raises:
             StoreReadOnlyError: the disk cannot be written; nothing was lost.
             StoreFullError: the disk has no room; nothing was lost.
+            StoreRetryError: memory was short, or the file is still to be opened anew. Whether
+                what was to be committed is there says the store, once it is open again.
             StoreError: DuckDB refused; the cause is chained.
         """
         with self._writing:
             try:
                 self._revive()
+                self._refuse_broken()
                 self._refuse_read_only()
                 with mapped_errors(self.path, self._give_up):
                     cursor = self._connection.cursor()
@@ -199,12 +213,39 @@ class Store:
             cursor.execute("BEGIN TRANSACTION")
         try:
             yield
-            with mapped_errors(self.path, self._give_up):
-                cursor.execute("COMMIT")
         except BaseException:
-            with contextlib.suppress(duckdb.Error):
-                cursor.execute("ROLLBACK")
+            self._undo(cursor)
             raise
+        try:
+            with mapped_errors(self.path), self._headroom(COMMIT_BYTES):
+                cursor.execute("COMMIT")
+        except BaseException as error:
+            self._undo(cursor)
+            # DuckDB 1.5.5 does not take all of a COMMIT back that lacked memory: keys stay in
+            # the indexes, and rows without the bookmark that came with them.
+            self._muddled = isinstance(error, StoreRetryError)
+            self._give_up()
+            raise
+
+    def _undo(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Roll back with memory to spare: without it DuckDB ends the process."""
+        try:
+            with self._headroom(engine.most_bytes()):
+                cursor.execute("ROLLBACK")
+        except duckdb.FatalException:
+            self._give_up()
+        except duckdb.Error:  # there is no transaction any more
+            pass
+
+    def _headroom(self, bytes_: int) -> AbstractContextManager[None]:
+        if self.path is None:  # it has no limit
+            return contextlib.nullcontext()
+        return self._allowance.headroom(bytes_)
+
+    def _refuse_broken(self) -> None:
+        if self._broken and self.path is not None:
+            msg = "the store is to be opened anew as soon as its readers are through"
+            raise StoreRetryError(msg)
 
     def _refuse_read_only(self) -> None:
         if self.read_only:
@@ -225,12 +266,11 @@ class Store:
         with self._alone(5.0) as alone:
             if not alone:
                 return
-            with contextlib.suppress(duckdb.Error):
-                self._connection.close()
+            self._shut()
             if not (due and self._open_to_write(self.path)):
                 self._connection = engine.connect(self.path, read_only=True)
                 self.read_only = True
-            self._broken = False
+            self._broken = self._muddled = False
             self._inode = _inode(self.path)
 
     def _open_to_write(self, path: Path) -> bool:
@@ -277,9 +317,14 @@ class Store:
         self._revive()
         if self.read_only:
             return
+        self._refuse_broken()
         try:
-            with mapped_errors(self.path, self._give_up):
-                self._connection.cursor().execute("CHECKPOINT")
+            with (
+                mapped_errors(self.path, self._give_up),
+                self._connection.cursor() as cursor,
+                self._headroom(COMMIT_BYTES),
+            ):
+                cursor.execute("CHECKPOINT")
         except (StoreFullError, StoreReadOnlyError) as error:
             self.trouble = str(error)
             raise
@@ -331,6 +376,7 @@ class Store:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         copy = self.path.with_name(f".{FILE_NAME}.rewrite")
         with self._writing:
+            self._refuse_broken()
             room.remove(copy)
             try:
                 self._copy_to(copy)
@@ -375,6 +421,14 @@ class Store:
     def close(self) -> None:
         """Close the file. Safe to call twice."""
         with self._writing:
+            self._shut()
+
+    def _shut(self) -> None:
+        """Close the file: of an open database that is not to be trusted, the log is the truth."""
+        if self._broken:
+            with contextlib.suppress(duckdb.Error):
+                self._connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+        with contextlib.suppress(duckdb.Error):
             self._connection.close()
 
 

@@ -14,6 +14,7 @@ from guardian.errors import (
     StoreFullError,
     StoreLockedError,
     StoreReadOnlyError,
+    StoreRetryError,
 )
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 _FULL = re.compile(
     r"no space left|not enough space|disk quota|max_temp_directory_size", re.IGNORECASE
+)
+_SHORT_OF_MEMORY = re.compile(
+    r"out of memory|failed to pin block|could not allocate block|failed to allocate", re.IGNORECASE
 )
 _LOCKED = re.compile(r"could not set lock|conflicting lock", re.IGNORECASE)
 _READ_ONLY = re.compile(
@@ -49,6 +53,7 @@ def mapped_errors(
         StoreLockedError: another process owns the file.
         StoreFullError: the disk has no room; what was committed is safe.
         StoreDamagedError: the file is not as it was written.
+        StoreRetryError: memory was short, or the file has to be opened anew.
         StoreError: anything else; the cause is chained.
     """
     try:
@@ -78,5 +83,6 @@ def explained(error: duckdb.Error, path: Path | None) -> StoreError:
             "backup in place: guardian restore FILE --force"
         )
     if isinstance(error, duckdb.FatalException):
-        return StoreError(f"the store has to be opened anew{where}: {first[:200]}")
-    return StoreError(f"{first}{where}")
+        return StoreRetryError(f"the store has to be opened anew{where}: {first[:200]}")
+    kind = StoreRetryError if _SHORT_OF_MEMORY.search(text) else StoreError
+    return kind(f"{first}{where}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from guardian.model.batch import Batch, Reject, SourceInfo
     from guardian.store.connection import Store, Transaction
+    from guardian.store.reader import Reader
 
 QUARANTINE_SAMPLES = 200
 """How many refused pieces are kept whole per source; all of them are counted."""
@@ -67,11 +69,41 @@ def register(store: Store, source: SourceInfo) -> int:
         return int(tx.value("SELECT source_id FROM source WHERE name = ?", [source.name]))
 
 
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a source was read to: its bookmark, and how much of it is stored and counted."""
+
+    bookmark: str | None = None
+    events: int = 0
+    rejected: int = 0
+    dropped: int = 0
+
+    def mark(self) -> dict[str, Any] | None:
+        """Return the bookmark as its collector gave it; None: never read."""
+        return None if self.bookmark is None else json.loads(self.bookmark)
+
+    def after(self, batch: Batch) -> Position:
+        """Return where the source is once a batch is stored."""
+        return Position(
+            json.dumps(batch.bookmark),
+            self.events + batch.events,
+            self.rejected + batch.rejected,
+            self.dropped + batch.dropped,
+        )
+
+
+def position(reader: Reader, source_id: int) -> Position:
+    """Return where a source was read to, as this reader or transaction sees it."""
+    row = reader.one(
+        "SELECT bookmark, events, rejected, dropped FROM source WHERE source_id = ?", [source_id]
+    )
+    return Position(**row) if row else Position()
+
+
 def bookmark(store: Store, source_id: int) -> dict[str, Any] | None:
     """Return where this source was read to, or None when it never was."""
     with store.read() as reader:
-        text = reader.value("SELECT bookmark FROM source WHERE source_id = ?", [source_id])
-    return None if text is None else json.loads(text)
+        return position(reader, source_id).mark()
 
 
 def note_state(store: Store, source_id: int, error: str | None) -> None:

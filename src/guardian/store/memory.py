@@ -24,6 +24,7 @@ class Allowance:
         self._cursor = cursor
         self._changing = threading.Lock()
         self._asked: list[int] = []
+        self._extra = 0
 
     @contextlib.contextmanager
     def more(self, wanted_bytes: int) -> Iterator[None]:
@@ -38,6 +39,24 @@ class Allowance:
             yield
         finally:
             self._change(lambda: self._asked.remove(wanted))
+
+    @contextlib.contextmanager
+    def headroom(self, extra_bytes: int) -> Iterator[None]:
+        """Let DuckDB take so much more while the one writer commits, or takes back.
+
+        Queries may have filled the limit to the brim just then, and a COMMIT or ROLLBACK that
+        lacks the memory for a block fails in a way that DuckDB cannot mend.
+        """
+        self._spare(extra_bytes)
+        try:
+            yield
+        finally:
+            self._spare(0)
+
+    def _spare(self, extra_bytes: int) -> None:
+        with self._changing, self._cursor() as cursor:
+            self._extra = extra_bytes
+            engine.set_limit(cursor, self._limit())
 
     def squeeze(self) -> None:
         """Lower the limit for a moment, so that DuckDB lets go of what it only keeps."""
@@ -58,4 +77,4 @@ class Allowance:
                 engine.release_memory()
 
     def _limit(self) -> int:
-        return max(engine.EVERYDAY_BYTES, *self._asked, 0)
+        return max(engine.EVERYDAY_BYTES, *self._asked, 0) + self._extra
