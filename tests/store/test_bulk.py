@@ -12,7 +12,7 @@ from guardian.collect.reader import drain
 from guardian.errors import CollectorError, StoreError
 from guardian.model.batch import Batch, SourceInfo
 from guardian.store import Store, bulk, ingest
-from guardian.store.connection import COMMIT_BYTES
+from guardian.store.commit import COMMIT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -32,6 +32,7 @@ from guardian.errors import (
 )
 from guardian.store import engine, room
 from guardian.store.archive import refresh_views
+from guardian.store.commit import COMMIT_BYTES, committed
 from guardian.store.cursors import Cursors
 from guardian.store.failures import mapped_errors
 from guardian.store.memory import Allowance
@@ -53,9 +54,6 @@ RETRY_S = 2.0
 """A file that could not be opened for writing is tried again after so many seconds."""
 SWAP_PAUSE_S = 0.2
 """New readers wait no longer than this for the last old one, when a new file takes its place."""
-
-COMMIT_BYTES = 64 << 20
-"""What DuckDB may take above its limit while it commits or folds its log in, in bytes."""
 
 
 class Store:
@@ -207,35 +205,14 @@ class Store:
                 raise
             self.trouble = None
 
-    @contextlib.contextmanager
-    def _committed(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
-        with mapped_errors(self.path, self._give_up):
-            cursor.execute("BEGIN TRANSACTION")
-        try:
-            yield
-        except BaseException:
-            self._undo(cursor)
-            raise
-        try:
-            with mapped_errors(self.path), self._headroom(COMMIT_BYTES):
-                cursor.execute("COMMIT")
-        except BaseException as error:
-            self._undo(cursor)
-            # DuckDB 1.5.5 does not take all of a COMMIT back that lacked memory: keys stay in
-            # the indexes, and rows without the bookmark that came with them.
-            self._muddled = isinstance(error, StoreRetryError)
-            self._give_up()
-            raise
-
-    def _undo(self, cursor: duckdb.DuckDBPyConnection) -> None:
-        """Roll back with memory to spare: without it DuckDB ends the process."""
-        try:
-            with self._headroom(engine.most_bytes()):
-                cursor.execute("ROLLBACK")
-        except duckdb.FatalException:
-            self._give_up()
-        except duckdb.Error:  # there is no transaction any more
-            pass
+    def _committed(self, cursor: duckdb.DuckDBPyConnection) -> AbstractContextManager[None]:
+        return committed(
+            cursor,
+            self.path,
+            headroom=self._headroom,
+            fatal=self._give_up,
+            muddled=self._distrust,
+        )
 
     def _headroom(self, bytes_: int) -> AbstractContextManager[None]:
         if self.path is None:  # it has no limit
@@ -255,6 +232,10 @@ class Store:
     def _give_up(self) -> None:
         """Note that DuckDB will do nothing more with the file as it is open now."""
         self._broken = True
+
+    def _distrust(self) -> None:
+        """Note that what is open must not be read either."""
+        self._muddled = True
 
     def _revive(self) -> None:
         """Open the file anew where that is needed and may help; the writer's lock is held."""
@@ -379,22 +360,11 @@ class Store:
             self._refuse_broken()
             room.remove(copy)
             try:
-                self._copy_to(copy)
+                with mapped_errors(copy, self._give_up):
+                    engine.copy_database(self._connection, copy)
                 return self._take_place(copy, patience_s)
             finally:
                 room.remove(copy)
-
-    def _copy_to(self, copy: Path) -> None:
-        cursor = self._connection.cursor()
-        target = str(copy).replace("'", "''")
-        with mapped_errors(copy, self._give_up):
-            name = cursor.execute("SELECT current_database()").fetchall()[0][0]
-            cursor.execute(f"ATTACH '{target}' AS rewritten")
-            try:
-                cursor.execute(f'COPY FROM DATABASE "{name}" TO rewritten')
-            finally:
-                cursor.execute("DETACH rewritten")
-        cursor.close()
 
     def _take_place(self, copy: Path, patience_s: float) -> bool:
         assert self.path is not None

@@ -170,6 +170,22 @@ def _cut(path: Path, position: int) -> None:
     )
 
 
+def copy_database(connection: duckdb.DuckDBPyConnection, copy: Path) -> None:
+    """Write a new file with all that is in the open one, and none of its holes.
+
+    Raises:
+        duckdb.Error: it could not be written.
+    """
+    target = str(copy).replace("'", "''")
+    with connection.cursor() as cursor:
+        name = cursor.execute("SELECT current_database()").fetchall()[0][0]
+        cursor.execute(f"ATTACH '{target}' AS rewritten")
+        try:
+            cursor.execute(f'COPY FROM DATABASE "{name}" TO rewritten')
+        finally:
+            cursor.execute("DETACH rewritten")
+
+
 def damaged_logs(directory: Path) -> list[Path]:
     """Return the damaged logs that were kept aside; a person may delete them."""
     return sorted(directory.glob(f"*{DAMAGED}*"))
