@@ -16,7 +16,7 @@ from guardian.detect.addresses import scope
 from guardian.detect.lint import lint
 from guardian.detect.rules import load_rules
 from guardian.detect.wordlike import randomness
-from guardian.errors import StoreError
+from guardian.errors import StoreRetryError
 from guardian.store import findings
 
 from .cases import START, fill, filled
@@ -98,7 +98,7 @@ def test_a_detector_that_needs_more_memory_gets_it_once(store: Store) -> None:
             seen.append(str(reader.value("SELECT current_setting('memory_limit')")))
             if len(seen) != 2:
                 msg = "Out of Memory Error: failed to allocate"
-                raise StoreError(msg)
+                raise StoreRetryError(msg)
             return []
 
     fill(store, _scan(12))

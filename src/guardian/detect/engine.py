@@ -24,7 +24,7 @@ from guardian.detect.base import SqlDetector, Window
 from guardian.detect.devices import itself
 from guardian.detect.registry import DETECTORS, PREPARE
 from guardian.detect.rules import load_rules
-from guardian.errors import RuleError, StoreError
+from guardian.errors import RuleError, StoreError, StoreRetryError
 from guardian.store import findings as table
 from guardian.store.ingest import utc_now
 
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from guardian.store import Reader, Store
 
 _ANNOTATE = "annotate"
-_OUT_OF_MEMORY = "Out of Memory"
-"""How DuckDB begins to say that its limit was not enough, even with the disk's help."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,8 +142,8 @@ def _with_enough(memory: _Memory, work: Callable[[], int]) -> int:
     """Do some work, and once more with more memory when the everyday limit was not enough."""
     try:
         return work()
-    except StoreError as error:
-        if _OUT_OF_MEMORY not in str(error) or not memory.take():
+    except StoreRetryError:
+        if not memory.take():
             raise
     return work()
 
