@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 
 from guardian.collect.reader import drain
-from guardian.errors import CollectorError, StoreError
+from guardian.errors import CollectorError, StoreError, StoreRetryError
 from guardian.model.batch import Batch, SourceInfo
-from guardian.store import Store, bulk, ingest
+from guardian.store import Store, bulk, connection, ingest
 from guardian.store.commit import COMMIT_BYTES
 
 if TYPE_CHECKING:
@@ -206,3 +206,22 @@ def test_what_a_live_source_gave_and_nobody_could_store_is_counted(
     monkeypatch.setattr(store, "_retry_at", 0.0)  # as if two seconds had gone
     assert drain(store, live).events == 5
     assert live.missed == 5
+
+
+def test_what_a_failed_commit_left_is_not_read(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "REVIVE_PAUSE_S", 0.1)
+    source = ingest.register(store, SOURCE)
+    failing(store, monkeypatch, times=1)
+    with store.read() as early:
+        with pytest.raises(StoreRetryError):
+            list(bulk.commit_all(store, source, iter([batch(1, full=False)])))
+        with pytest.raises(StoreRetryError, match="opened anew"), store.read():
+            pass
+        with pytest.raises(StoreRetryError, match="opened anew"):
+            store.checkpoint()
+        assert early.value("SELECT count(*) FROM source") == 1
+    assert stored(store) == 0, "open again, once its readers are through"
+    list(bulk.commit_all(store, source, iter([batch(1, full=False)])))
+    assert stored_after_a_restart(store) == 2

@@ -32,6 +32,12 @@ def test_the_greatest_of_overlapping_wishes_counts(store: Store) -> None:
     assert limit(store) == usual
 
 
+def test_a_file_that_is_opened_anew_has_the_limit_that_is_asked_for(store: Store) -> None:
+    with store.more_memory(300 * MIB):
+        assert store.rewrite()
+        assert limit(store) == 300
+
+
 def test_nobody_gets_less_than_usual_nor_more_than_the_machine_has(store: Store) -> None:
     with store.more_memory(1):
         assert limit(store) == engine.EVERYDAY_BYTES / MIB

@@ -52,6 +52,8 @@ log = logging.getLogger(__name__)
 FILE_NAME = "guardian.duckdb"
 RETRY_S = 2.0
 """A file that could not be opened for writing is tried again after so many seconds."""
+REVIVE_PAUSE_S = 5.0
+"""New readers wait so long for the old ones when the file has to be opened anew."""
 SWAP_PAUSE_S = 0.2
 """New readers wait no longer than this for the last old one, when a new file takes its place."""
 
@@ -244,13 +246,15 @@ class Store:
         due = time.monotonic() >= self._retry_at and os.access(self.path.parent, os.W_OK)
         if not (self._broken or due):
             return
-        with self._alone(5.0) as alone:
+        with self._alone(REVIVE_PAUSE_S) as alone:
             if not alone:
                 return
-            self._shut()
+            with contextlib.suppress(duckdb.Error):
+                self._shut()
             if not (due and self._open_to_write(self.path)):
                 self._connection = engine.connect(self.path, read_only=True)
                 self.read_only = True
+            self._allowance.renew()
             self._broken = self._muddled = False
             self._inode = _inode(self.path)
 
@@ -377,6 +381,7 @@ class Store:
                         copy.replace(self.path)
                     self._broken = True  # until the new file is open
                     self._connection = engine.connect(self.path)
+                    self._allowance.renew()
                     self._broken = False
                     self._inode = _inode(self.path)
                     return True
@@ -398,8 +403,7 @@ class Store:
         if self._broken:
             with contextlib.suppress(duckdb.Error):
                 self._connection.execute("PRAGMA disable_checkpoint_on_shutdown")
-        with contextlib.suppress(duckdb.Error):
-            self._connection.close()
+        self._connection.close()
 
 
 def _inode(path: Path | None) -> int | None:

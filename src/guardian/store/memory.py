@@ -54,9 +54,14 @@ class Allowance:
             self._spare(0)
 
     def _spare(self, extra_bytes: int) -> None:
-        with self._changing, self._cursor() as cursor:
+        with self._changing:
             self._extra = extra_bytes
-            engine.set_limit(cursor, self._limit())
+            with self._cursor() as cursor:
+                engine.set_limit(cursor, self._limit())
+
+    def renew(self) -> None:
+        """Let a connection that was just opened have the limit that is asked for."""
+        self._spare(0)
 
     def squeeze(self) -> None:
         """Lower the limit for a moment, so that DuckDB lets go of what it only keeps."""
