@@ -18,6 +18,7 @@ import random
 import socket
 import struct
 import time
+from abc import ABC, abstractmethod
 from array import array
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -155,7 +156,7 @@ def _tail(seen: bytearray, last: int) -> range:
     return range(first + 1, last + 1)
 
 
-class Sending:
+class Sending(ABC):
     """What all three share: the numbers that were sent, and when nobody listened."""
 
     kind = ""
@@ -166,13 +167,13 @@ class Sending:
         self.sent = Sent()
         self.gaps = [Gap(killed=0.0)]
 
+    @abstractmethod
     def listening(self) -> bool:
         """Tell whether somebody listens."""
-        raise NotImplementedError
 
+    @abstractmethod
     def grow(self, number: int, moment: datetime) -> None:
         """Send so many events of about that moment, whether anybody listens or not."""
-        raise NotImplementedError
 
     def killed(self, moment: float) -> None:
         """Note that the daemon is about to be killed."""
@@ -184,8 +185,9 @@ class Sending:
         if self.gaps[-1].heard is None and self.listening():
             self.gaps[-1].heard = time.monotonic()
 
+    @abstractmethod
     def end(self, _moment: datetime) -> None:
-        """Nothing is left open."""
+        """Leave nothing open."""
 
 
 class _Udp(Sending):
