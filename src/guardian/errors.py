@@ -83,7 +83,10 @@ class StoreError(GuardianError):
 
 
 class StoreRetryError(StoreError):
-    """The store could not do it this time: memory was short, or its file has to be opened anew."""
+    """The store could not do it this time, the next time it may.
+
+    Memory was short, the file has to be opened anew, or a query holds a checkpoint off.
+    """
 
 
 class StoreLockedError(StoreError):

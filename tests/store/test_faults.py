@@ -14,11 +14,17 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
-from guardian.errors import StoreDamagedError, StoreError, StoreFullError, StoreReadOnlyError
+from guardian.errors import (
+    StoreDamagedError,
+    StoreError,
+    StoreFullError,
+    StoreReadOnlyError,
+    StoreRetryError,
+)
 from guardian.model.batch import Batch, SourceInfo
 from guardian.ops import backup
 from guardian.ops.health import health
-from guardian.store import Store, clock, engine, ingest, retention
+from guardian.store import Store, clock, connection, engine, ingest, retention
 from guardian.store.clock import Boot
 from guardian.store.limits import Limits
 
@@ -440,6 +446,30 @@ def test_memory_that_is_only_kept_is_given_back(store: Store) -> None:
         limit = reader.value("SELECT current_setting('memory_limit')")
         assert reader.value("SELECT count(*) FROM flow") == 500_000
     assert limit == f"{engine.EVERYDAY_BYTES / (1 << 20):.1f} MiB"
+
+
+def test_a_query_that_reads_what_was_changed_holds_the_log_off(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "FOLD_PATIENCE_S", 0.0)
+    with store.transaction() as tx:
+        tx.execute("CREATE TABLE noted (i INTEGER)")
+        tx.execute("INSERT INTO noted SELECT * FROM range(1000)")
+    store.checkpoint()
+    with store.read() as reader:
+        reader.execute("BEGIN TRANSACTION")
+        assert reader.value("SELECT sum(i) FROM noted") == 499_500
+        with store.transaction() as tx:
+            tx.execute("UPDATE noted SET i = 0")
+        with pytest.raises(StoreRetryError, match="a query still reads what was changed"):
+            store.checkpoint()
+        assert not store.squeeze()
+        store.require_room()
+        assert reader.value("SELECT sum(i) FROM noted") == 499_500
+    store.checkpoint()
+    assert store.squeeze()
+    with store.read() as reader:
+        assert reader.value("SELECT sum(i) FROM noted") == 0
 
 
 def memory(store: Store) -> int:

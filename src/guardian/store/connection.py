@@ -30,11 +30,11 @@ from guardian.errors import (
     StoreReadOnlyError,
     StoreRetryError,
 )
-from guardian.store import engine, room
+from guardian.store import commit, engine, room
 from guardian.store.archive import refresh_views
-from guardian.store.commit import COMMIT_BYTES, committed
 from guardian.store.cursors import Cursors
 from guardian.store.failures import mapped_errors
+from guardian.store.gate import Gate
 from guardian.store.memory import Allowance
 from guardian.store.migrations import check_version, migrate
 from guardian.store.reader import Reader, Transaction
@@ -54,6 +54,8 @@ RETRY_S = 2.0
 """A file that could not be opened for writing is tried again after so many seconds."""
 REVIVE_PAUSE_S = 5.0
 """New readers wait so long for the old ones when the file has to be opened anew."""
+FOLD_PATIENCE_S = 5.0
+"""A checkpoint waits so long for queries that read what was changed since they began."""
 SWAP_PAUSE_S = 0.2
 """New readers wait no longer than this for the last old one, when a new file takes its place."""
 
@@ -69,13 +71,11 @@ class Store:
     ) -> None:
         self._connection = connection
         self._writing = threading.Lock()
-        self._gate = threading.Condition()
-        self._readers = 0
-        self._swapping = False
+        self._gate = Gate()
         self._broken = self._muddled = False
         self._retry_at = 0.0
         self._inode = _inode(path)
-        self._allowance = Allowance(self._cursor)
+        self._allowance = Allowance(self._cursor, limited=path is not None)
         self._cursors = Cursors()
         self.read_only = read_only
         self.path = path
@@ -159,25 +159,18 @@ class Store:
                 self._revive()
             finally:
                 self._writing.release()
-        with self._gate:
-            self._gate.wait_for(lambda: not self._swapping)
-            if self._muddled:
-                self._refuse_broken()
-            self._readers += 1
+        with self._gate.reading(self._reader) as reader:
             try:
-                with mapped_errors(self.path, self._give_up):
-                    reader = Reader(self._connection.cursor(), self._give_up)
-            except BaseException:
-                self._readers -= 1
-                raise
-        try:
-            with self._cursors.used(reader.cursor):
-                yield reader
-        finally:
-            reader.close()
-            with self._gate:
-                self._readers -= 1
-                self._gate.notify_all()
+                with self._cursors.used(reader.cursor):
+                    yield reader
+            finally:
+                reader.close()
+
+    def _reader(self) -> Reader:
+        if self._muddled:
+            self._refuse_broken()
+        with mapped_errors(self.path, self._give_up):
+            return Reader(self._connection.cursor(), self._give_up)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -208,18 +201,13 @@ class Store:
             self.trouble = None
 
     def _committed(self, cursor: duckdb.DuckDBPyConnection) -> AbstractContextManager[None]:
-        return committed(
+        return commit.committed(
             cursor,
             self.path,
-            headroom=self._headroom,
+            headroom=self._allowance.headroom,
             fatal=self._give_up,
             muddled=self._distrust,
         )
-
-    def _headroom(self, bytes_: int) -> AbstractContextManager[None]:
-        if self.path is None:  # it has no limit
-            return contextlib.nullcontext()
-        return self._allowance.headroom(bytes_)
 
     def _refuse_broken(self) -> None:
         if self._broken and self.path is not None:
@@ -231,12 +219,10 @@ class Store:
             msg = f"the disk is read-only ({self.path}); what was stored can be read"
             raise StoreReadOnlyError(msg)
 
-    def _give_up(self) -> None:
-        """Note that DuckDB will do nothing more with the file as it is open now."""
+    def _give_up(self) -> None:  # DuckDB will do nothing more with the file as it is open now
         self._broken = True
 
-    def _distrust(self) -> None:
-        """Note that what is open must not be read either."""
+    def _distrust(self) -> None:  # nor must what is open be read
         self._muddled = True
 
     def _revive(self) -> None:
@@ -246,7 +232,7 @@ class Store:
         due = time.monotonic() >= self._retry_at and os.access(self.path.parent, os.W_OK)
         if not (self._broken or due):
             return
-        with self._alone(REVIVE_PAUSE_S) as alone:
+        with self._gate.alone(REVIVE_PAUSE_S) as alone:
             if not alone:
                 return
             with contextlib.suppress(duckdb.Error):
@@ -270,17 +256,6 @@ class Store:
         log.warning("the store is open for writing again")
         return True
 
-    @contextlib.contextmanager
-    def _alone(self, patience_s: float) -> Iterator[bool]:
-        """Keep new readers out for a moment; True when the old ones have gone."""
-        with self._gate:
-            self._swapping = True
-            try:
-                yield self._gate.wait_for(lambda: self._readers == 0, patience_s)
-            finally:
-                self._swapping = False
-                self._gate.notify_all()
-
     def require_room(self) -> None:
         """Refuse to take more in while less than ``reserve_bytes`` are free (``room``).
 
@@ -294,9 +269,22 @@ class Store:
         return 0 if self.path is None else room.disk(self.path).free
 
     def checkpoint(self) -> None:
-        """Fold the write-ahead log into the file."""
-        with self._writing:
-            self._fold()
+        """Fold the write-ahead log into the file.
+
+        A query that began before rows were changed holds that off: it is waited for.
+
+        Raises:
+            StoreRetryError: it still ran after ``FOLD_PATIENCE_S``; the log stays as it is.
+        """
+        until = time.monotonic() + FOLD_PATIENCE_S
+        while True:
+            try:
+                with self._writing:
+                    return self._fold()
+            except StoreRetryError:
+                if time.monotonic() > until:
+                    raise
+            time.sleep(SWAP_PAUSE_S)
 
     def _fold(self) -> None:
         self._revive()
@@ -307,7 +295,7 @@ class Store:
             with (
                 mapped_errors(self.path, self._give_up),
                 self._connection.cursor() as cursor,
-                self._headroom(COMMIT_BYTES),
+                self._allowance.headroom(commit.COMMIT_BYTES),
             ):
                 cursor.execute("CHECKPOINT")
         except (StoreFullError, StoreReadOnlyError) as error:
@@ -317,30 +305,28 @@ class Store:
     def squeeze(self) -> bool:
         """Let DuckDB give the memory of blocks back that nobody reads now.
 
-        It keeps what it once held until its limit is reached. Returns False, with only the
-        log folded in, when readers left no moment for it.
+        It keeps what it once held until its limit is reached. Returns False, with at most
+        the log folded in, when readers left no moment for it.
         """
         with self._writing:
-            self._fold()
+            try:
+                self._fold()
+            except StoreRetryError:
+                return False
             if self.read_only:
                 return False
-            with self._alone(SWAP_PAUSE_S) as alone:
+            with self._gate.alone(SWAP_PAUSE_S) as alone:
                 if not alone or self._broken:
                     return False
                 self._allowance.squeeze()
         return True
 
-    @contextlib.contextmanager
-    def more_memory(self, wanted_bytes: int) -> Iterator[None]:
+    def more_memory(self, wanted_bytes: int) -> AbstractContextManager[None]:
         """Let DuckDB take up to so much memory while the block runs, as far as there is some.
 
         A store that lives in memory has no limit: it has nowhere else to go.
         """
-        if self.path is None:
-            yield
-            return
-        with self._allowance.more(wanted_bytes):
-            yield
+        return self._allowance.more(wanted_bytes)
 
     def replaced(self) -> bool:
         """Return whether another file stands where this store's file was, or none at all."""
@@ -374,7 +360,7 @@ class Store:
         assert self.path is not None
         until = time.monotonic() + patience_s
         while True:
-            with self._alone(min(SWAP_PAUSE_S, patience_s)) as alone:
+            with self._gate.alone(min(SWAP_PAUSE_S, patience_s)) as alone:
                 if alone:
                     with mapped_errors(self.path):
                         self._connection.close()

@@ -27,6 +27,7 @@ _FULL = re.compile(
 _SHORT_OF_MEMORY = re.compile(
     r"out of memory|failed to pin block|could not allocate block|failed to allocate", re.IGNORECASE
 )
+_HELD_OFF = re.compile(r"cannot checkpoint", re.IGNORECASE)
 _LOCKED = re.compile(r"could not set lock|conflicting lock", re.IGNORECASE)
 _READ_ONLY = re.compile(
     r"read-only file system|read-only mode|read-only transaction|attached in read-only|"
@@ -53,7 +54,8 @@ def mapped_errors(
         StoreLockedError: another process owns the file.
         StoreFullError: the disk has no room; what was committed is safe.
         StoreDamagedError: the file is not as it was written.
-        StoreRetryError: memory was short, or the file has to be opened anew.
+        StoreRetryError: memory was short, the file has to be opened anew, or a checkpoint has
+            to wait for a query.
         StoreError: anything else; the cause is chained.
     """
     try:
@@ -82,7 +84,17 @@ def explained(error: duckdb.Error, path: Path | None) -> StoreError:
             f"the store is damaged{where}: {first[:200]}. Nothing was changed. Put the last "
             "backup in place: guardian restore FILE --force"
         )
+    return _for_now(error, text, where) or StoreError(f"{first}{where}")
+
+
+def _for_now(error: duckdb.Error, text: str, where: str) -> StoreRetryError | None:
+    """Return the error for what may go well the next time, or None."""
+    first = text.splitlines()[0] if text else ""
     if isinstance(error, duckdb.FatalException):
         return StoreRetryError(f"the store has to be opened anew{where}: {first[:200]}")
-    kind = StoreRetryError if _SHORT_OF_MEMORY.search(text) else StoreError
-    return kind(f"{first}{where}")
+    if _HELD_OFF.search(text):
+        return StoreRetryError(
+            f"a query still reads what was changed since it began{where}; "
+            "the log is folded into the file later"
+        )
+    return StoreRetryError(f"{first}{where}") if _SHORT_OF_MEMORY.search(text) else None

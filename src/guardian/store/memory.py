@@ -18,10 +18,16 @@ if TYPE_CHECKING:
 
 
 class Allowance:
-    """What one open store may take; ``cursor`` gives a cursor of its connection."""
+    """What one open store may take; ``cursor`` gives a cursor of its connection.
 
-    def __init__(self, cursor: Callable[[], duckdb.DuckDBPyConnection]) -> None:
+    Nothing is changed where it is not ``limited``: a store that lives in memory.
+    """
+
+    def __init__(
+        self, cursor: Callable[[], duckdb.DuckDBPyConnection], *, limited: bool = True
+    ) -> None:
         self._cursor = cursor
+        self._limited = limited
         self._changing = threading.Lock()
         self._asked: list[int] = []
         self._extra = 0
@@ -54,6 +60,8 @@ class Allowance:
             self._spare(0)
 
     def _spare(self, extra_bytes: int) -> None:
+        if not self._limited:
+            return
         with self._changing:
             self._extra = extra_bytes
             with self._cursor() as cursor:
@@ -71,6 +79,8 @@ class Allowance:
             engine.set_limit(cursor, self._limit())
 
     def _change(self, change: Callable[[], None]) -> None:
+        if not self._limited:
+            return
         with self._changing:
             before = self._limit()
             change()

@@ -7,11 +7,12 @@ of the disk must always be free.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from guardian.errors import StoreFullError
+from guardian.errors import StoreFullError, StoreRetryError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +51,8 @@ def require(store: Store) -> None:
     if store.path is None or store.read_only or _fits(store):
         return
     if _worth_folding(store):
-        store.checkpoint()
+        with contextlib.suppress(StoreRetryError):
+            store.checkpoint()
     if not _fits(store):
         store.trouble = _full(store)
         raise StoreFullError(store.trouble)
