@@ -131,6 +131,20 @@ async def test_what_is_no_http_or_no_json_is_said(server: Server) -> None:
             (await speaker.request("GET", "/x")).json()
 
 
+async def test_a_name_that_is_no_text_costs_only_itself(server: Server) -> None:
+    page = b'{"queries":[{"id":2,"time":2,"domain":"good.example"},'
+    page += b'{"id":1,"time":1,"domain":"d\xff.example","macVendor":"x\xb0"}]}'
+    server.answers = [answer("200 OK", page), answer("200 OK", page), answer("200 OK", b'["\xff')]
+    client = PiholeClient(f"http://127.0.0.1:{server.port}", limits=FAST)
+    pages = [found async for found in client.queries()]
+    await client.aclose()
+    assert [query.domain for query in pages[0]] == ["good.example", "d\ufffd.example"]
+    async with service(server) as speaker:
+        assert (await speaker.request("GET", "/x")).json()["queries"][1]["id"] == 1
+        with pytest.raises(ClientResponseError, match="not JSON"):
+            (await speaker.request("GET", "/x")).json()
+
+
 @pytest.mark.parametrize(
     "make",
     [

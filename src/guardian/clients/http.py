@@ -66,22 +66,23 @@ class Answer:
             ClientResponseError: it is not JSON.
         """
         try:
-            return msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return _decoded(self.body, Any)
+        except (msgspec.DecodeError, RecursionError) as error:
             msg = f"{self.method} {self.url}: the answer is not JSON"
             raise ClientResponseError(msg, status=self.status) from error
 
     def decode(self, kind: type[T]) -> T:
-        """Decode the body as ``kind``, unknown fields ignored.
+        """Decode the body as ``kind``, unknown fields ignored, bytes that are no text replaced.
 
         Raises:
             ClientResponseError: it is not JSON, or not of that shape.
         """
         try:
-            return msgspec.json.decode(self.body, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            found: T = _decoded(self.body, kind)
+        except (msgspec.DecodeError, RecursionError) as error:
             msg = f"{self.method} {self.url}: unexpected answer: {error}"
             raise ClientResponseError(msg, status=self.status) from error
+        return found
 
 
 class HttpService:
@@ -202,6 +203,18 @@ class HttpService:
         if retry_after and retry_after.isascii() and retry_after.isdigit():
             pause = max(pause, float(retry_after[:9]))
         return pause
+
+
+def _decoded(body: bytes, kind: Any) -> Any:
+    """Decode JSON; bytes that are not UTF-8 become U+FFFD.
+
+    A resolver passes on names as they were asked, and one device may ask for any bytes:
+    that must not cost the rest of the page, again and again.
+    """
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except UnicodeDecodeError:
+        return msgspec.json.decode(body.decode("utf-8", "replace"), type=kind)
 
 
 def _trust(ca_file: Path | None) -> ssl.SSLContext:
