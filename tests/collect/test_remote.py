@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -22,6 +23,7 @@ from guardian.collect import pihole_api, remote
 from guardian.collect.adguard_api import AdguardApiCollector
 from guardian.collect.pihole_api import PiholeApiCollector
 from guardian.collect.reader import drain
+from guardian.errors import CollectorError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -352,3 +354,34 @@ def test_the_pause_grows_and_is_bounded() -> None:
         pauses.append(float(text.split("again in ")[1].split(" ", maxsplit=1)[0]))
     assert pauses[:3] == [2.0, 4.0, 8.0]
     assert pauses[-1] == remote.MAX_PAUSE_S
+
+
+def test_closing_ends_what_is_under_way() -> None:
+    poller = remote.Poller(1.0)
+    begun = threading.Event()
+    said: list[str] = []
+
+    async def never() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    def read() -> None:
+        try:
+            poller.call(never())
+        except CollectorError as error:
+            said.append(str(error))
+
+    async def farewell() -> None:
+        said.append("farewell")
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    assert begun.wait(60)
+    poller.close(farewell())
+    reader.join(60)  # it would wait for CALL_TIMEOUT_S, twice as long
+    assert not reader.is_alive()
+    assert sorted(said) == ["farewell", remote.CLOSED]
+    with pytest.raises(CollectorError, match="closed"):
+        poller.call(never())
+    poller.close(farewell())
+    assert len(said) == 2

@@ -9,18 +9,25 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from guardian.errors import ClientAuthError, ClientError, CollectorError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+    from concurrent.futures import Future
 
 CALL_TIMEOUT_S = 120.0
 """How long one reading may take; the client's own limits are far below."""
 
 MAX_PAUSE_S = 300.0
 """The longest pause after failures: a server that comes back is noticed in five minutes."""
+
+FAREWELL_S = 10.0
+"""How long the client may take to log out."""
+
+CLOSED = "the collector was closed"
 
 Result = TypeVar("Result")
 
@@ -35,6 +42,9 @@ class Poller:
         self._next = 0.0
         self._failures = 0
         self._error: str | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+        self._asking: Future[Any] | None = None
 
     def due(self, *, now: bool = False) -> bool:
         """Tell whether it is time to ask; while backing off, say again what is wrong.
@@ -52,11 +62,19 @@ class Poller:
         """Run a coroutine to its end and set the pace by its outcome.
 
         Raises:
-            CollectorError: the server could not be asked, or did not answer as agreed.
+            CollectorError: the server could not be asked, did not answer as agreed, or the
+                collector was closed, be it meanwhile.
         """
-        future = asyncio.run_coroutine_threadsafe(what, self._running())
+        with self._lock:
+            if self._closed:
+                what.close()
+                raise CollectorError(CLOSED)
+            future = asyncio.run_coroutine_threadsafe(what, self._running())
+            self._asking = future
         try:
             result = future.result(CALL_TIMEOUT_S)
+        except CancelledError as error:
+            raise CollectorError(CLOSED) from error
         except TimeoutError as error:
             future.cancel()
             raise self._failed(f"no answer within {CALL_TIMEOUT_S:.0f} s") from error
@@ -70,18 +88,23 @@ class Poller:
         return result
 
     def close(self, last: Coroutine[Any, Any, None]) -> None:
-        """Run the client's farewell and end the loop. Safe to call twice."""
-        if self._loop is None or self._thread is None:
+        """End what is under way, run the client's farewell, end the loop. Safe to call twice."""
+        with self._lock:
+            loop, thread, self._loop, self._closed = self._loop, self._thread, None, True
+            if self._asking is not None:
+                # Whoever waits for it must not wait until its time is up: the loop ends here.
+                self._asking.cancel()
+        if loop is None or thread is None:
             last.close()
             return
-        loop, self._loop = self._loop, None
+        farewell = asyncio.run_coroutine_threadsafe(last, loop)
         try:
-            asyncio.run_coroutine_threadsafe(last, loop).result(10.0)
+            farewell.result(FAREWELL_S)
         except (TimeoutError, ClientError):
-            pass  # the server is gone: there is nobody to say farewell to
+            farewell.cancel()  # the server is gone: there is nobody to say farewell to
         finally:
             loop.call_soon_threadsafe(loop.stop)
-            self._thread.join(timeout=5.0)
+            thread.join(timeout=5.0)
 
     def _failed(self, message: str, *, least_s: float = 0.0) -> CollectorError:
         self._failures += 1
