@@ -68,7 +68,7 @@ def _move_day(store: Store, table: str, day: date, newest: int) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     which: list[object] = [day, day + timedelta(days=1), newest]
     old = "ts >= ? AND ts < ? AND id < ?"
-    with _whole(path), store.transaction() as tx:
+    with store.transaction() as tx, _whole(path):
         rows = _write(tx, f"SELECT * FROM {table} WHERE {old}", which, path)
         _list(tx, table, day, name, path)
         tx.execute(f"DELETE FROM {table} WHERE {old}", which)
@@ -77,7 +77,11 @@ def _move_day(store: Store, table: str, day: date, newest: int) -> int:
 
 @contextlib.contextmanager
 def _whole(path: Path) -> Iterator[None]:
-    """Leave no part of a file behind where the disk had no room for the rest."""
+    """Leave no part of a file behind where the disk had no room for the rest.
+
+    It stands inside the transaction: a COMMIT that fails may be stored all the same, and the
+    file is then the only place of its rows. ``sweep`` removes what a refused one leaves.
+    """
     try:
         yield
     except BaseException:
@@ -160,7 +164,7 @@ def merge(store: Store, limits: Limits) -> int:
 def _merge_day(store: Store, table: str, day: date) -> int:
     root = _root(store)
     name = f"{FOLDER}/{table}/day={day.isoformat()}/{uuid4().hex}.parquet"
-    with _whole(root / name), store.transaction() as tx:
+    with store.transaction() as tx, _whole(root / name):
         files = _files(tx, table, day)
         listed = ", ".join(_quoted(root / file) for file in files)
         _write(tx, f"SELECT * FROM read_parquet([{listed}], union_by_name = true)", [], root / name)
@@ -175,15 +179,20 @@ def _merge_day(store: Store, table: str, day: date) -> int:
 
 
 def sweep(store: Store) -> int:
-    """Remove files that nobody lists, and empty folders; return how many files went."""
+    """Remove files that nobody lists, and empty folders; return how many files went.
+
+    Raises:
+        StoreRetryError: a COMMIT failed, and what is listed will be known when the file is
+            open anew. Nothing was removed.
+    """
     root = _root(store)
-    with store.read() as reader:
-        listed = {row["file"] for row in reader.rows("SELECT file FROM cold_file")}
     gone = 0
-    for path in (root / FOLDER).rglob("*.parquet"):
-        if str(path.relative_to(root)) not in listed:
-            path.unlink(missing_ok=True)
-            gone += 1
+    with store.transaction() as tx:  # what is listed now is stored, and stays until this is done
+        listed = {row["file"] for row in tx.rows("SELECT file FROM cold_file")}
+        for path in (root / FOLDER).rglob("*.parquet"):
+            if str(path.relative_to(root)) not in listed:
+                path.unlink(missing_ok=True)
+                gone += 1
     for folder in (root / FOLDER).glob("*/day=*"):
         with contextlib.suppress(OSError):
             folder.rmdir()

@@ -1,0 +1,122 @@
+"""The cold tier where something goes wrong: no row is lost, shown twice or hidden."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import duckdb
+import pytest
+
+from guardian.errors import StoreError, StoreRetryError
+from guardian.store import Store, archive, clock, commit, connection
+from guardian.store.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+NOW = datetime(2026, 11, 20, 12)
+OLD = Limits(hot_days=5)
+
+
+def fill(store: Store, days: int, rows: int = 100) -> None:
+    with store.transaction() as tx:
+        tx.execute(
+            "INSERT INTO flow (id, ts, source_id, flow_id) "
+            "SELECT next_id + d * $rows + i, $now - to_days(d::INTEGER) - to_seconds(i), 1, i "
+            "FROM row_counter, range($days) AS a(d), range($rows) AS b(i)",
+            {"now": NOW, "days": days, "rows": rows},
+        )
+        tx.execute("UPDATE row_counter SET next_id = (SELECT max(id) + 1 FROM flow)")
+    clock.backdate(store)
+
+
+def total(store: Store, table: str = "all_flow") -> int:
+    with store.read() as reader:
+        return int(reader.value(f"SELECT count(*) FROM {table}"))
+
+
+def files(store: Store) -> list[Path]:
+    assert store.path is not None
+    return sorted((store.path.parent / "cold").rglob("*.parquet"))
+
+
+def listed(store: Store) -> list[Path]:
+    assert store.path is not None
+    with store.read() as reader:
+        rows = reader.rows("SELECT file FROM cold_file")
+    return sorted(store.path.parent / row["file"] for row in rows)
+
+
+def fail_at_commit(
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    stored: bool,
+    when: Callable[[], bool],
+) -> None:
+    """Let one COMMIT fail as an interrupted one does: what it wrote is stored, or is not."""
+    real = store._allowance.headroom
+    armed = True
+
+    @contextlib.contextmanager
+    def headroom(extra_bytes: int) -> Iterator[None]:
+        nonlocal armed
+        due = armed and extra_bytes == commit.COMMIT_BYTES and when()
+        armed = armed and not due
+        with real(extra_bytes):
+            if due and not stored:
+                raise duckdb.InterruptException("INTERRUPT Error: Interrupted!")
+            yield
+            if due:
+                raise duckdb.InterruptException("INTERRUPT Error: Interrupted!")
+
+    monkeypatch.setattr(store._allowance, "headroom", headroom)
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_commit_that_fails_takes_no_day_along(
+    store: Store, monkeypatch: pytest.MonkeyPatch, stored: bool
+) -> None:
+    fill(store, 8)
+    fail_at_commit(store, monkeypatch, stored=stored, when=lambda: bool(files(store)))
+    with pytest.raises(StoreError, match="Interrupted"):
+        archive.archive(store, OLD, now=NOW)
+    assert len(files(store)) == 1
+    assert listed(store) == (files(store) if stored else [])
+    assert archive.sweep(store) == (0 if stored else 1)
+    archive.archive(store, OLD, now=NOW)
+    archive.refresh_views(store)
+    assert (total(store, "flow"), total(store)) == (600, 800)
+    assert files(store) == listed(store)
+
+
+def test_a_commit_that_fails_takes_no_merged_day_along(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        fill(store, 7)
+        archive.archive(store, OLD, now=NOW)
+    before = len(files(store))
+    fail_at_commit(store, monkeypatch, stored=True, when=lambda: len(files(store)) > before)
+    with pytest.raises(StoreError, match="Interrupted"):
+        archive.merge(store, Limits(cold_files_per_day=1))
+    assert len(listed(store)) == 1
+    archive.refresh_views(store)
+    archive.sweep(store)
+    assert (files(store), total(store)) == (listed(store), 1400)
+
+
+def test_nothing_is_swept_while_it_is_open_what_is_stored(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store, 8)
+    archive.archive(store, OLD, now=NOW)
+    monkeypatch.setattr(connection, "REVIVE_PAUSE_S", 0.0)
+    with store.read():  # so the file cannot be opened anew
+        store._give_up()
+        with pytest.raises(StoreRetryError):
+            archive.sweep(store)
+    assert files(store) == listed(store)
