@@ -217,6 +217,49 @@ def test_events_are_stored_and_hostile_lines_are_quarantined(
     assert sum(kept.values()) == 3
 
 
+def test_a_steady_stream_lets_a_reading_end(
+    memory_store: Store, where: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What arrives while a reading goes on is for the next one: or it would never end."""
+    collector = EveSocketCollector(Path(f"unix:{where}"), Settings(batch_bytes=1))
+    drain(memory_store, collector)
+    with connect(where) as writer:
+        writer.sendall(event(0))
+        wait_for(collector.holds)
+    arrived = 1
+    take = LineSocket.take
+
+    def take_while_more_comes(made: LineSocket, most_bytes: int) -> Taken:
+        nonlocal arrived
+        taken = take(made, most_bytes)
+        if arrived < 20:
+            made._put(event(arrived) + event(arrived + 1))
+            arrived += 2
+        return taken
+
+    monkeypatch.setattr(LineSocket, "take", take_while_more_comes)
+    assert drain(memory_store, collector).events == 1
+    assert drain(memory_store, collector).events == 2
+    monkeypatch.undo()
+    collector.close()
+    drain(memory_store, collector, final=True)
+    assert not collector.holds()
+    with memory_store.read() as reader:
+        assert reader.value("SELECT count(DISTINCT sni) FROM tls") == arrived
+
+
+def test_what_could_not_be_stored_is_told_at_the_end_too(memory_store: Store, where: Path) -> None:
+    collector = EveSocketCollector(Path(f"unix:{where}"))
+    drain(memory_store, collector)
+    collector.close()
+    collector.not_stored(7)
+    assert collector.holds()
+    drain(memory_store, collector, final=True)
+    assert not collector.holds()
+    with memory_store.read() as reader:
+        assert reader.value("SELECT dropped FROM source") == 7
+
+
 def test_what_is_dropped_turns_health_amber_until_it_is_over(
     memory_store: Store, where: Path
 ) -> None:

@@ -68,27 +68,34 @@ class EveSocketCollector:
     ) -> Iterator[Batch]:
         """Yield the events that arrived since the last call; the first call begins to listen.
 
+        What arrives meanwhile waits for the next call: a steady stream would keep this one
+        from ever ending, and make a commit of every few events.
+
         Raises:
             CollectorError: the socket cannot be made, or nobody has written to it for long.
         """
         del final  # whoever writes may always write more
         self._socket.start()
         at = int(str((bookmark or {}).get("bytes", 0)))
-        taken = self._socket.take(self._settings.batch_bytes)
-        while not taken.empty:
+        left = self._socket.held_bytes
+        taken = self._socket.take(min(left, self._settings.batch_bytes))
+        while self._not_stored or not taken.empty:
             with decoding(self._settings.max_line_bytes) as decoder:
                 batch = self._batch(decoder, taken, at)
             self._not_stored = 0
             yield batch
             at += len(taken.data)
-            taken = self._socket.take(self._settings.batch_bytes)
+            left -= len(taken.data)
+            if left <= 0:
+                break
+            taken = self._socket.take(min(left, self._settings.batch_bytes))
         if self._socket.alone_s > ALONE_S:
             msg = f"no Suricata is connected to {self._socket.path}: is it running?"
             raise CollectorError(msg)
 
     def holds(self) -> bool:
-        """Tell whether something that arrived is still to be read."""
-        return self._socket.held_bytes > 0
+        """Tell whether something that arrived is still to be read, or a loss to be counted."""
+        return self._socket.held_bytes > 0 or self._not_stored > 0
 
     def not_stored(self, number: int) -> None:
         """Count so many events as dropped."""
