@@ -24,7 +24,7 @@ from guardian.errors import (
 from guardian.model.batch import Batch, SourceInfo
 from guardian.ops import backup
 from guardian.ops.health import health
-from guardian.store import Store, clock, connection, engine, ingest, retention
+from guardian.store import Store, clock, connection, engine, ingest, retention, room
 from guardian.store.clock import Boot
 from guardian.store.limits import Limits
 
@@ -385,7 +385,7 @@ def test_rows_of_the_future_do_not_stay_for_good(store: Store) -> None:
             {"now": NOW},
         )
     store.checkpoint()
-    used = retention.sizes(store)
+    used = room.sizes(store)
     limits = Limits(max_bytes=used.hot_bytes // 2, compact_min_bytes=1 << 20)
     retention.enforce(store, limits, now=NOW)
     assert count(store) < 200_000

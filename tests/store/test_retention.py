@@ -12,7 +12,7 @@ import pytest
 from guardian.errors import StoreFullError
 from guardian.model.batch import Batch, SourceInfo
 from guardian.ops.status import status
-from guardian.store import Store, archive, clock, ingest, retention, rollup, room
+from guardian.store import Store, archive, clock, deletion, ingest, retention, rollup, room
 from guardian.store.limits import Limits
 
 if TYPE_CHECKING:
@@ -98,11 +98,11 @@ def test_age_and_bytes_are_limits(store: Store) -> None:
         oldest = reader.value("SELECT min(ts) FROM all_flow")
         assert oldest >= NOW - timedelta(days=11)
         cold = reader.value("SELECT sum(bytes) FROM cold_file")
-    used = retention.sizes(store)
+    used = room.sizes(store)
     tight = Limits(hot_days=2, keep_days=10, max_bytes=used.hot_bytes + cold // 2, least_share=0.0)
     report = retention.enforce(store, tight, now=NOW)
     assert report.deleted > 0
-    after = retention.sizes(store)
+    after = room.sizes(store)
     assert after.hot_bytes + after.cold_bytes <= tight.max_bytes
     with store.read() as reader:
         assert "more than" in reader.value(
@@ -120,15 +120,15 @@ def test_sums_that_outgrow_the_budget_do_not_take_every_event(store: Store) -> N
         )
     store.checkpoint()
     with store.read() as reader:
-        rows = sum(retention._table_bytes(reader).values())
-    others = retention.sizes(store).hot_bytes - rows
+        rows = sum(deletion.table_bytes(reader).values())
+    others = room.sizes(store).hot_bytes - rows
     tight = Limits(max_bytes=rows * 5 // 4, max_share=1.0, hot_days=99)
     assert others > tight.max_bytes  # however few events are kept, the budget is not
     assert retention.enforce(store, tight, now=NOW).deleted > 0
     kept = total(store)
     assert kept >= 120_000
     with store.read() as reader:
-        assert sum(retention._table_bytes(reader).values()) <= tight.max_bytes / 2
+        assert sum(deletion.table_bytes(reader).values()) <= tight.max_bytes / 2
     assert retention.enforce(store, tight, now=NOW).deleted == 0
     assert total(store) == kept
 

@@ -26,7 +26,7 @@ from guardian.store import (
     pages_history,
     pages_listened,
     privacy,
-    retention,
+    room,
 )
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _measured(folder: Path, size: int) -> dict[str, Any]:
     try:
         built = _filled(store, size)
         figures = {label: _times(store, query) for label, query in _queries(store).items()}
-        measured = retention.sizes(store)
+        measured = room.sizes(store)
         with store.read() as reader:
             rows = {
                 table: int(reader.value(f"SELECT count(*) FROM all_{table}"))

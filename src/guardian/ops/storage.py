@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def storage(store: Store, reader: Reader) -> dict[str, Any]:
     """Return bytes in use by tier, free on the disk, and the days until it is full (or None)."""
-    measured = retention.sizes(store)
+    measured = room.sizes(store)
     days = retention.forecast(reader)
     return {
         "hot_bytes": measured.hot_bytes,

@@ -1,22 +1,23 @@
 """Keep the store within its limits: by age, by bytes, and above the free-space floor.
 
-Whole days go, oldest first, and each deletion is logged with its reason. Findings,
-incidents, roll-ups by the hour and what people answered are never touched.
+What goes, and in which order, says ``deletion``.
 """
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import timedelta
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from guardian.errors import StoreError
-from guardian.store import archive, clock, engine, kept, rollup, room, settings
-from guardian.store.limits import TABLES, Limits
+from guardian.store import archive, clock, deletion, engine, rollup, room, settings
+from guardian.store.limits import Limits
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from guardian.store.connection import Store
     from guardian.store.reader import Reader
 
@@ -29,23 +30,10 @@ FULL_SOON_DAYS = 14.0
 FORECAST, FLOOR = "full_in_days", "free_floor_bytes"
 """The settings that keep the last forecast, and what a person said of the disk's floor, for those
 who do not know the limits."""
-NEWEST_ID = (1 << 63) - 1
-"""Above every row's id."""
 SQUEEZE_TRIES, SQUEEZE_PAUSE_S = 5, 0.5
 """How often, and how far apart, a moment without readers is looked for."""
-A_DAY = timedelta(days=1)
 FOLD_DAYS = 2
 """Roll-up steps of the last days may still get late rows."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sizes:
-    """Bytes of the file in use, of its holes, of the cold files, and free on the disk."""
-
-    hot_bytes: int
-    hole_bytes: int
-    cold_bytes: int
-    free_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +62,7 @@ class Keeper:
             StoreError: the disk refused; what was done so far stands.
         """
         tick(self._store, now=now)
-        if monotonic() < self._due_at and _short(self._store, self._limits) is None:
+        if monotonic() < self._due_at and deletion.short(self._store, self._limits) is None:
             return None
         report = enforce(self._store, self._limits, now=now)
         self._due_at = monotonic() + self._limits.every_s
@@ -130,12 +118,12 @@ def enforce(store: Store, limits: Limits, *, now: datetime) -> Report:
     rollup.fold(store, since=now - timedelta(days=FOLD_DAYS), before=now - timedelta(hours=1))
     archive.note_spans(store)
     # On a full disk first: the cold files that are written next need some of it.
-    deleted = _by_room(store, limits, now) if _short(store, limits) else 0
+    deleted = deletion.by_room(store, limits, now) if deletion.short(store, limits) else 0
     with store.read() as reader:
         settled = clock.stored_before(reader, age, timedelta(days=limits.hot_days))
     moved = archive.archive(store, limits, now=now, stored_before=settled)
     archive.merge(store, limits)
-    deleted += _by_age(store, limits, now, age) + _by_room(store, limits, now)
+    deleted += deletion.by_age(store, limits, now, age) + deletion.by_room(store, limits, now)
     if deleted:
         archive.refresh_views(store)
         archive.sweep(store)
@@ -144,25 +132,6 @@ def enforce(store: Store, limits: Limits, *, now: datetime) -> Report:
     settings.put(store, FORECAST, full_in_days(store, limits))
     settings.put(store, FLOOR, limits.free_floor_bytes)
     return Report(moved=moved, deleted=deleted, given_back=given_back)
-
-
-def sizes(store: Store) -> Sizes:
-    """Measure the store; all zero for one that lives in memory."""
-    if store.path is None:
-        return Sizes(hot_bytes=0, hole_bytes=0, cold_bytes=0, free_bytes=0)
-    with store.read() as reader:
-        row = reader.one(
-            "SELECT block_size, used_blocks, free_blocks FROM pragma_database_size() "
-            "WHERE database_name = current_database()"
-        )
-        cold = int(reader.value("SELECT coalesce(sum(bytes), 0) FROM cold_file"))
-    block = row["block_size"] if row else 0
-    return Sizes(
-        hot_bytes=block * (row["used_blocks"] if row else 0) + room.log_bytes(store),
-        hole_bytes=block * (row["free_blocks"] if row else 0),
-        cold_bytes=cold,
-        free_bytes=store.free_bytes(),
-    )
 
 
 def full_in_days(store: Store, limits: Limits) -> float | None:
@@ -206,170 +175,10 @@ def full_soon(days: float) -> str:
     return f"the store will be full {when}; then the oldest days are deleted"
 
 
-def _by_age(store: Store, limits: Limits, now: datetime, age_s: float) -> int:
-    """Delete what happened, and was stored, longer ago than it is kept."""
-    ages = {**dict.fromkeys(TABLES, limits.keep_days), **dict(limits.keep_days_by_table)}
-    deleted = 0
-    for table, days in ages.items():
-        if table in TABLES:
-            with store.read() as reader:
-                stored = clock.stored_before(reader, age_s, timedelta(days=days))
-            horizon = datetime.combine((now - timedelta(days=days)).date(), time.min)
-            deleted += _drop(
-                store, table, horizon, now, f"older than {days} days", stored_before=stored
-            )
-    with store.transaction() as tx:
-        # By their own time: a clock that jumped must not take them.
-        newest = tx.value("SELECT max(bucket) FROM rollup_5m WHERE bucket <= ?", [now])
-        if newest is not None:
-            month_ago = newest - timedelta(days=limits.rollup_5m_days)
-            tx.execute("DELETE FROM rollup_5m WHERE bucket < ?", [month_ago])
-        tx.execute(
-            "DELETE FROM size_sample WHERE sampled_at < (SELECT max(sampled_at) FROM size_sample) "
-            "- INTERVAL 400 DAY"
-        )
-        kept.forget(tx)
-    return deleted
-
-
-def _by_room(store: Store, limits: Limits, now: datetime) -> int:
-    """Give up the oldest day of the largest table until there is room; of today, by the hour."""
-    deleted = 0
-    for _ in range(len(TABLES) * 400):
-        measured = sizes(store)
-        with store.read() as reader:
-            by_table = _table_bytes(reader)
-        table = max(by_table, key=lambda name: by_table[name])
-        used = measured.hot_bytes + measured.cold_bytes
-        rows = sum(by_table.values())
-        # Sums, findings and answers stay: where they outgrow the budget, no event makes it fit.
-        if used > limits.max_bytes and rows > limits.max_bytes * limits.least_share:
-            reason = f"all rows took more than {limits.max_bytes:,} bytes"
-        elif by_table[table] > limits.max_bytes * limits.max_share:
-            reason = f"took more than {limits.max_share:.0%} of the room"
-        elif short := _short(store, limits):
-            reason = short.reason
-            table = short.table or table
-        else:
-            break
-        horizon = _oldest_end(store, table, now)
-        if horizon is None:
-            break
-        gone = _drop(store, table, horizon, now, reason)
-        if not gone:
-            break
-        deleted += gone
-        archive.refresh_views(store)
-        archive.sweep(store)
-        store.checkpoint()
-    return deleted
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Shortage:
-    """Why days have to go, and of which table; None: of the largest."""
-
-    reason: str
-    table: str | None = None
-
-
-def _short(store: Store, limits: Limits) -> _Shortage | None:
-    """Return what is short of the disk, or None.
-
-    Holes are room for rows, but not for the log nor for cold files: where little but holes is
-    left, cold days go, which alone give the disk room back.
-    """
-    if store.path is None:
-        return None
-    measured = sizes(store)
-    floor = room.floor_bytes(store, limits)
-    if measured.free_bytes + measured.hole_bytes < floor:
-        return _Shortage(reason=f"less than {floor:,} bytes of disk were free")
-    if measured.free_bytes >= min(floor, store.reserve_bytes):
-        return None
-    with store.read() as reader:
-        table = reader.value(
-            "SELECT table_name FROM cold_file GROUP BY 1 ORDER BY sum(bytes) DESC, 1 LIMIT 1"
-        )
-    reason = f"less than {min(floor, store.reserve_bytes):,} bytes of disk were free"
-    return _Shortage(reason=reason, table=table) if table else None
-
-
-def _oldest_end(store: Store, table: str, now: datetime) -> datetime | None:
-    """Return the end of a table's oldest day, or of its oldest hour when only today is left.
-
-    Rows dated ahead go like old ones. None: it is empty, or only the last hour is left of it.
-    """
-    with store.read() as reader:
-        oldest: datetime | None = reader.value(
-            f"SELECT least((SELECT min(ts) FROM {table}), "
-            "(SELECT min(first_ts) FROM cold_file WHERE table_name = ?))",
-            [table],
-        )
-    if oldest is None:
-        return None
-    if oldest.date() < now.date() or oldest > now + A_DAY:
-        return datetime.combine(oldest.date() + timedelta(days=1), time.min)
-    hour_end = oldest.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
-    return hour_end if hour_end <= now or oldest > now else None
-
-
-def _drop(
-    store: Store,
-    table: str,
-    before: datetime,
-    now: datetime,
-    reason: str,
-    *,
-    stored_before: int = NEWEST_ID,
-) -> int:
-    """Delete the rows of a table before a moment from both tiers, and log it.
-
-    ``stored_before`` keeps rows with that id and above: they came later.
-    """
-    old = "WHERE ts < ? AND id < ?"
-    with store.transaction() as tx:
-        hot = int(tx.value(f"SELECT count(*) FROM {table} {old}", [before, stored_before]))
-        if hot:
-            tx.execute(f"DELETE FROM {table} {old}", [before, stored_before])
-        cold = archive.drop_before(tx, table, before.date(), stored_before=stored_before)
-        tx.many(
-            "INSERT INTO retention_log VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (now, table, tier, rows, before, reason)
-                for tier, rows in (("hot", hot), ("cold", cold))
-                if rows
-            ],
-        )
-    return hot + cold
-
-
-def _table_bytes(reader: Reader) -> dict[str, int]:
-    """Return the bytes of each table of events in both tiers."""
-    cold = {
-        row["table_name"]: int(row["bytes"])
-        for row in reader.rows(
-            "SELECT table_name, sum(bytes) AS bytes FROM cold_file GROUP BY table_name"
-        )
-    }
-    block = reader.value("SELECT max(block_size) FROM pragma_database_size()") or 0
-    return {
-        table: cold.get(table, 0)
-        + block
-        * int(
-            reader.value(
-                f"SELECT count(DISTINCT block_id) FROM pragma_storage_info('{table}') "
-                "WHERE persistent"
-            )
-        )
-        for table in TABLES
-    }
-
-
 def _give_back(store: Store, limits: Limits, *, changed: bool) -> int:
     if changed:
         store.checkpoint()
-    before = sizes(store)
+    before = room.sizes(store)
     whole = before.hot_bytes + before.hole_bytes
     if whole < limits.compact_min_bytes or before.hole_bytes < whole * limits.compact_waste:
         return 0
@@ -380,7 +189,7 @@ def _give_back(store: Store, limits: Limits, *, changed: bool) -> int:
 
 
 def _sample(store: Store, now: datetime) -> None:
-    measured = sizes(store)
+    measured = room.sizes(store)
     with store.transaction() as tx:
         tx.execute(
             "INSERT INTO size_sample VALUES (?, ?, ?, ?)",

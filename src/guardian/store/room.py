@@ -29,6 +29,16 @@ class Disk:
     free: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """Bytes of the file in use, of its holes, of the cold files, and free on the disk."""
+
+    hot_bytes: int
+    hole_bytes: int
+    cold_bytes: int
+    free_bytes: int
+
+
 RESERVE_BYTES = 128 << 20
 """Free disk that new rows may not take: deleting and answering need room to be written too, and
 the transaction that is let in last takes up to 50 MB of log (250,000 events, measured)."""
@@ -102,6 +112,25 @@ def hole_bytes(store: Store) -> int:
             "WHERE database_name = current_database()"
         )
     return int(found or 0)
+
+
+def sizes(store: Store) -> Sizes:
+    """Measure the store; all zero for one that lives in memory."""
+    if store.path is None:
+        return Sizes(hot_bytes=0, hole_bytes=0, cold_bytes=0, free_bytes=0)
+    with store.read() as reader:
+        row = reader.one(
+            "SELECT block_size, used_blocks, free_blocks FROM pragma_database_size() "
+            "WHERE database_name = current_database()"
+        )
+        cold = int(reader.value("SELECT coalesce(sum(bytes), 0) FROM cold_file"))
+    block = row["block_size"] if row else 0
+    return Sizes(
+        hot_bytes=block * (row["used_blocks"] if row else 0) + log_bytes(store),
+        hole_bytes=block * (row["free_blocks"] if row else 0),
+        cold_bytes=cold,
+        free_bytes=store.free_bytes(),
+    )
 
 
 def log_bytes(store: Store) -> int:
