@@ -105,7 +105,7 @@ def failing(
     store: Store, monkeypatch: pytest.MonkeyPatch, *, times: int, stored_first: bool = False
 ) -> None:
     """Let the next COMMITs fail, before they do anything or when all is in the log."""
-    usual = store._headroom
+    usual = store._allowance.headroom
     left = [times]
 
     @contextlib.contextmanager
@@ -120,7 +120,7 @@ def failing(
         if fails:
             raise duckdb.TransactionException(msg)
 
-    monkeypatch.setattr(store, "_headroom", headroom)
+    monkeypatch.setattr(store._allowance, "headroom", headroom)
 
 
 def stored_after_a_restart(store: Store) -> int:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
+from guardian.errors import StoreRetryError
 from guardian.store import Store, engine
 
 if TYPE_CHECKING:
@@ -70,3 +73,27 @@ def test_a_new_file_has_small_blocks_and_an_older_one_keeps_its_own(tmp_path: Pa
     assert block(old) == int(str(usual))
     old.close()
     new.close()
+
+
+def test_what_queries_may_put_on_the_disk_is_kept_to_and_follows_its_free_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spill(store: Store) -> None:
+        with store.transaction() as tx:
+            tx.execute("SET memory_limit = '24MiB'")
+            tx.execute("CREATE TEMP TABLE t AS SELECT random(), random() FROM range(3000000)")
+
+    with monkeypatch.context() as small:
+        small.setattr(engine, "SPILL_BYTES", MIB)
+        store = Store.open(tmp_path)
+    with pytest.raises(StoreRetryError, match="needed more room beside the store"):
+        spill(store)
+    assert store.trouble is None, "the disk is not full"
+    store.refresh_spill()
+    spill(store)
+    monkeypatch.setattr(Store, "free_bytes", lambda _: 0)
+    store.refresh_spill()
+    with store.read() as reader:
+        limit = reader.value("SELECT current_setting('max_temp_directory_size')")
+    assert limit == f"{engine.SPILL_LEAST_BYTES / MIB:.1f} MiB"
+    store.close()

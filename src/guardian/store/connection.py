@@ -328,6 +328,12 @@ class Store:
         """
         return self._allowance.more(wanted_bytes)
 
+    def refresh_spill(self) -> None:
+        """Let queries put as much on the disk as its free room allows now."""
+        if self.path is not None:
+            with self.read() as reader:
+                engine.set_spill(reader.cursor, self.free_bytes())
+
     def replaced(self) -> bool:
         """Return whether another file stands where this store's file was, or none at all."""
         return self.path is not None and _inode(self.path) != self._inode

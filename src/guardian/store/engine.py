@@ -74,8 +74,10 @@ MEMORY_LEAST, MEMORY_MOST = 384 << 20, 1 << 30
 these bounds, in bytes."""
 KEPT_BYTES = 64 << 20
 """What DuckDB keeps of its memory when it is told to give the rest back, in bytes."""
-SPILL_BYTES = 8 << 30
-"""What queries may put on the disk for a while, at most; a tenth of the free room if less."""
+SPILL_BYTES, SPILL_LEAST_BYTES = 8 << 30, 64 << 20
+"""What queries may put on the disk for a while, at most, and however little is free."""
+SPILL_SHARE = 1 / 4
+"""So much of the free disk, within these bounds: the rest stays for the store itself."""
 
 
 def settings(path: Path | None) -> dict[str, Setting]:
@@ -83,10 +85,6 @@ def settings(path: Path | None) -> dict[str, Setting]:
     found = {**SETTINGS, "memory_limit": f"{EVERYDAY_BYTES >> 20}MiB"}
     if path is None:  # its rows have nowhere else to go
         found["memory_limit"] = f"{MEMORY_MOST >> 20}MiB"
-    else:
-        free = shutil.disk_usage(path.parent).free
-        spill = min(SPILL_BYTES, max(free // 10, 64 << 20))
-        found["max_temp_directory_size"] = f"{spill >> 20}MiB"
     return found
 
 
@@ -100,6 +98,16 @@ def set_limit(cursor: duckdb.DuckDBPyConnection, limit_bytes: int) -> bool:
     """Say how much memory DuckDB may take; False, and as before, when more is in use."""
     try:
         cursor.execute(f"SET memory_limit = '{limit_bytes >> 20}MiB'")
+    except duckdb.Error:
+        return False
+    return True
+
+
+def set_spill(cursor: duckdb.DuckDBPyConnection, free_bytes: int) -> bool:
+    """Say what queries may put on a disk with so much free; False, and as before: more is there."""
+    spill = min(SPILL_BYTES, max(int(free_bytes * SPILL_SHARE), SPILL_LEAST_BYTES))
+    try:
+        cursor.execute(f"SET max_temp_directory_size = '{spill >> 20}MiB'")
     except duckdb.Error:
         return False
     return True
@@ -140,14 +148,21 @@ def connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection
     keep_little()
     for _ in range(_MENDINGS):
         try:
-            return duckdb.connect(str(path), read_only=read_only, config=settings(path))
+            return _opened(path, read_only=read_only)
         except duckdb.Error as error:
             torn = _TORN.search(str(error))
             if torn is None or read_only:
                 raise explained(error, path) from error
             _cut(path, int(torn[1]))
     with mapped_errors(path):
-        return duckdb.connect(str(path), read_only=read_only, config=settings(path))
+        return _opened(path, read_only=read_only)
+
+
+def _opened(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(str(path), read_only=read_only, config=settings(path))
+    # Among the settings of an opening DuckDB 1.5.5 shows this one, and does not heed it.
+    set_spill(connection, shutil.disk_usage(path.parent).free)
+    return connection
 
 
 def _cut(path: Path, position: int) -> None:

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-_FULL = re.compile(
-    r"no space left|not enough space|disk quota|max_temp_directory_size", re.IGNORECASE
-)
+_FULL = re.compile(r"no space left|not enough space|disk quota", re.IGNORECASE)
+_SPILLED = re.compile(r"max_temp_directory_size", re.IGNORECASE)
 _SHORT_OF_MEMORY = re.compile(
     r"out of memory|failed to pin block|could not allocate block|failed to allocate", re.IGNORECASE
 )
@@ -54,8 +53,8 @@ def mapped_errors(
         StoreLockedError: another process owns the file.
         StoreFullError: the disk has no room; what was committed is safe.
         StoreDamagedError: the file is not as it was written.
-        StoreRetryError: memory was short, the file has to be opened anew, or a checkpoint has
-            to wait for a query.
+        StoreRetryError: memory or the room for spilled blocks was short, the file has to be
+            opened anew, or a checkpoint has to wait for a query.
         StoreError: anything else; the cause is chained.
     """
     try:
@@ -96,5 +95,9 @@ def _for_now(error: duckdb.Error, text: str, where: str) -> StoreRetryError | No
         return StoreRetryError(
             f"a query still reads what was changed since it began{where}; "
             "the log is folded into the file later"
+        )
+    if _SPILLED.search(text):
+        return StoreRetryError(
+            f"the query needed more room beside the store than DuckDB may take{where}"
         )
     return StoreRetryError(f"{first}{where}") if _SHORT_OF_MEMORY.search(text) else None
