@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from datetime import datetime
-from typing import TYPE_CHECKING
+import shutil
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
 
-from guardian.errors import StoreError, StoreRetryError
+from guardian.errors import StoreError, StoreFullError, StoreRetryError
 from guardian.store import Store, archive, clock, commit, connection
 from guardian.store.limits import Limits
 
@@ -88,7 +89,6 @@ def test_a_commit_that_fails_takes_no_day_along(
     assert listed(store) == (files(store) if stored else [])
     assert archive.sweep(store) == (0 if stored else 1)
     archive.archive(store, OLD, now=NOW)
-    archive.refresh_views(store)
     assert (total(store, "flow"), total(store)) == (600, 800)
     assert files(store) == listed(store)
 
@@ -104,9 +104,62 @@ def test_a_commit_that_fails_takes_no_merged_day_along(
     with pytest.raises(StoreError, match="Interrupted"):
         archive.merge(store, Limits(cold_files_per_day=1))
     assert len(listed(store)) == 1
-    archive.refresh_views(store)
     archive.sweep(store)
     assert (files(store), total(store)) == (listed(store), 1400)
+
+
+def test_each_row_is_seen_once_whatever_fails(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store, 12)
+    real, seen = archive._write, []
+
+    def write(*words: Any) -> int:
+        seen.append(total(store))
+        if len(seen) == 4:
+            raise StoreFullError("the disk is full")
+        return real(*words)
+
+    monkeypatch.setattr(archive, "_write", write)
+    with pytest.raises(StoreFullError):
+        archive.archive(store, OLD, now=NOW)
+    assert (seen, total(store), total(store, "flow")) == ([1200] * 4, 1200, 900)
+    with store.read() as reader:
+        assert reader.value("SELECT count(*) FROM attributed_flow") == 1200
+        made = reader.value("SELECT made_for FROM view_note")
+    archive.refresh_views(store)  # and nothing is left to do for it
+    with store.read() as reader:
+        assert reader.value("SELECT made_for FROM view_note") == made
+
+
+def test_a_day_given_up_leaves_the_views_at_once(store: Store) -> None:
+    fill(store, 12)
+    archive.archive(store, OLD, now=NOW)
+    with store.transaction() as tx:
+        day = (NOW - timedelta(days=8)).date()
+        assert archive.drop_before(tx, "flow", day, stored_before=1 << 62) == 300
+    assert (total(store), len(files(store))) == (900, 6)
+    assert archive.sweep(store) == 3
+    assert total(store) == 900
+
+
+def test_a_kill_after_any_move_leaves_both_tiers_whole(store: Store, tmp_path: Path) -> None:
+    """What a kill leaves is the file and its log as they lie: views changed in there, too."""
+    assert store.path is not None
+    fill(store, 9)
+    store.checkpoint()
+    archive.archive(store, OLD, now=NOW)
+    with store.transaction() as tx:
+        day = (NOW - timedelta(days=7)).date()
+        archive.drop_before(tx, "flow", day, stored_before=1 << 62)
+    archive.sweep(store)
+    assert store.path.with_name(store.path.name + ".wal").stat().st_size > 0
+    shutil.copytree(store.path.parent, tmp_path / "killed")
+    store.close()
+    shutil.rmtree(store.path.parent)
+    again = Store.open(tmp_path / "killed")
+    assert (total(again), total(again, "flow")) == (800, 600)
+    again.close()
 
 
 def test_nothing_is_swept_while_it_is_open_what_is_stored(

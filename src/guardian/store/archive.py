@@ -2,27 +2,40 @@
 
 Why not a lake catalogue of its own: DuckDB lets one transaction write to one database
 only, so rows could not leave the hot table and enter the lake at once. Here the file
-is written first, and one transaction lists it and deletes the hot rows; a kill in
-between leaves a file that nobody lists, which the next run removes.
+is written first, and one transaction lists it, deletes the hot rows and lets the views
+show it; a kill in between leaves a file that nobody lists, which ``sweep`` removes.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from datetime import date, datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from guardian.store.cold_views import by_ids, quoted, relation, show
+from guardian.store.cold_views import refresh as refresh_views
 from guardian.store.limits import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator
+    from pathlib import Path
 
     from guardian.store.connection import Reader, Store, Transaction
     from guardian.store.limits import Limits
+
+__all__ = [
+    "FOLDER",
+    "archive",
+    "by_ids",
+    "drop_before",
+    "merge",
+    "note_spans",
+    "refresh_views",
+    "relation",
+    "sweep",
+]
 
 FOLDER = "cold"
 ROW_GROUP = 40_960
@@ -55,8 +68,6 @@ def archive(
             )
         for row in days:
             moved += _move_day(store, table, row["day"], newest)
-    if moved:
-        refresh_views(store)
     return moved
 
 
@@ -72,6 +83,7 @@ def _move_day(store: Store, table: str, day: date, newest: int) -> int:
         rows = _write(tx, f"SELECT * FROM {table} WHERE {old}", which, path)
         _list(tx, table, day, name, path)
         tx.execute(f"DELETE FROM {table} WHERE {old}", which)
+        show(tx, [table])
     return rows
 
 
@@ -156,7 +168,6 @@ def merge(store: Store, limits: Limits) -> int:
     for row in crowded:
         saved += _merge_day(store, row["table_name"], row["day"])
     if saved:
-        refresh_views(store)
         sweep(store)
     return saved
 
@@ -166,7 +177,7 @@ def _merge_day(store: Store, table: str, day: date) -> int:
     name = f"{FOLDER}/{table}/day={day.isoformat()}/{uuid4().hex}.parquet"
     with store.transaction() as tx, _whole(root / name):
         files = _files(tx, table, day)
-        listed = ", ".join(_quoted(root / file) for file in files)
+        listed = ", ".join(quoted(root / file) for file in files)
         _write(tx, f"SELECT * FROM read_parquet([{listed}], union_by_name = true)", [], root / name)
         tx.execute(
             "DELETE FROM cold_span WHERE file IN "
@@ -175,6 +186,7 @@ def _merge_day(store: Store, table: str, day: date) -> int:
         )
         tx.execute("DELETE FROM cold_file WHERE table_name = ? AND day = ?", [table, day])
         _list(tx, table, day, name, root / name)
+        show(tx, [table])
     return len(files) - 1
 
 
@@ -200,7 +212,7 @@ def sweep(store: Store) -> int:
 
 
 def drop_before(tx: Transaction, table: str, day: date, *, stored_before: int) -> int:
-    """Take cold days of a table before ``day`` off the list; return the rows given up.
+    """Take cold days of a table before ``day`` off the list and the views; return their rows.
 
     Only files whose every row was stored before the id ``stored_before`` go.
     """
@@ -209,135 +221,13 @@ def drop_before(tx: Transaction, table: str, day: date, *, stored_before: int) -
         "WHERE table_name = ? AND day < ? AND coalesce(last_id, 0) < ?"
     )
     rows = tx.value(f"SELECT coalesce(sum(rows), 0) {old}", [table, day, stored_before])
-    for row in tx.rows(f"SELECT file {old}", [table, day, stored_before]):
+    files = tx.rows(f"SELECT file {old}", [table, day, stored_before])
+    for row in files:
         tx.execute("DELETE FROM cold_file WHERE file = ?", [row["file"]])
         tx.execute("DELETE FROM cold_span WHERE file = ?", [row["file"]])
+    if files:
+        show(tx, [table])
     return int(rows)
-
-
-def refresh_views(store: Store) -> None:
-    """Make ``all_<table>`` show both tiers, and ``attributed_<table>`` with who it was.
-
-    Nothing is written when the views stand for today's files already.
-    """
-    with store.read() as reader:
-        version = reader.value("SELECT max(version) FROM schema_migration")
-        files = {table: _present(store, reader, table) for table in TABLES}
-        made_for = hashlib.sha256(f"{store.path}|{version}|{files}".encode()).hexdigest()
-        if reader.value("SELECT made_for FROM view_note") == made_for:
-            return
-    with store.transaction() as tx:
-        for table in TABLES:
-            cold = _cold(_root(store), files[table]) if store.path else ""
-            tx.execute(f"CREATE OR REPLACE VIEW all_{table} AS SELECT * FROM {table}{cold}")
-            tx.execute(_ATTRIBUTED.format(table=table, ip=_HOLDER.get(table, "src_ip")))
-        tx.execute("DELETE FROM view_note")
-        tx.execute("INSERT INTO view_note VALUES (?)", [made_for])
-
-
-_HOLDER = {"dhcp": "coalesce(e.assigned_ip, e.client_ip)", "sighting": "e.ip"}
-"""Whose row it is, where that is not ``src_ip``: the address as an expression."""
-_ATTRIBUTED = """
-CREATE OR REPLACE VIEW attributed_{table} AS
-SELECT e.*, held.device_id FROM all_{table} e
-LEFT JOIN v_device_address held
-    ON held.ip = {ip} AND e.ts >= held.valid_from AND e.ts < held.valid_to
-"""
-
-
-def relation(
-    reader: Reader,
-    table: str,
-    *,
-    since: datetime | None = None,
-    until: datetime | None = None,
-) -> str:
-    """Return what to select FROM for rows of ``[since, until)``: only files that can have some.
-
-    The query still has to say which rows it wants.
-    """
-    rows = reader.rows(
-        """
-        SELECT file, columns FROM cold_file LEFT JOIN cold_span USING (file)
-        WHERE table_name = $table
-          AND ($since IS NULL OR last_ts >= $since) AND ($until IS NULL OR first_ts < $until)
-        ORDER BY file
-        """,
-        {
-            "table": table,
-            "since": since,
-            "until": until,
-        },
-    )
-    root = _place(reader) if rows else None
-    files = [row for row in rows if root and (root / row["file"]).exists()]
-    if root is None or not files:
-        return table
-    return f"(SELECT * FROM {table}{_cold(root, files)})"
-
-
-def by_ids(reader: Reader, table: str, ids: Sequence[int]) -> str:
-    """Return what to select FROM for the rows with these ids, wherever they are, and no others.
-
-    The numbers stand in the text, part by part: only a short list of constants lets DuckDB
-    skip the blocks and groups that cannot have them. They are integers, whatever was asked.
-    """
-    numbers = sorted({int(each) for each in ids})
-    parts = [f"SELECT * FROM {table} WHERE {_among(numbers)}"]
-    root = _place(reader)
-    for row in reader.rows(
-        "SELECT file, first_id, last_id FROM cold_file LEFT JOIN cold_span USING (file) "
-        "WHERE table_name = ? ORDER BY file",
-        [table],
-    ):
-        low, high = row["first_id"], row["last_id"]
-        here = [each for each in numbers if low is None or low <= each <= high]
-        if here and root is not None and (root / row["file"]).exists():
-            parts.append(
-                f"SELECT * FROM read_parquet({_quoted(root / row['file'])}, "
-                f"hive_partitioning = false) WHERE {_among(here)}"
-            )
-    return "(" + " UNION ALL BY NAME ".join(parts) + ")"
-
-
-def _among(numbers: Sequence[int]) -> str:
-    listed = ", ".join(map(str, numbers))
-    return f"id BETWEEN {numbers[0]} AND {numbers[-1]} AND id IN ({listed})"
-
-
-def _present(store: Store, reader: Reader, table: str) -> list[dict[str, Any]]:
-    """Return a table's cold files that are there: a backup may have been put elsewhere."""
-    if store.path is None:
-        return []
-    rows = reader.rows(
-        "SELECT file, columns FROM cold_file LEFT JOIN cold_span USING (file) "
-        "WHERE table_name = ? ORDER BY file",
-        [table],
-    )
-    return [row for row in rows if (_root(store) / row["file"]).exists()]
-
-
-def _cold(root: Path, files: Iterable[dict[str, Any]]) -> str:
-    """Return the cold part of a view: files with the same columns are read as one.
-
-    So DuckDB needs to look into one file of each kind to know the columns, not into all.
-    """
-    kinds: dict[str | None, list[str]] = {}
-    for row in files:
-        kinds.setdefault(row["columns"], []).append(_quoted(root / row["file"]))
-    return "".join(
-        f" UNION ALL BY NAME SELECT * FROM read_parquet([{', '.join(listed)}], "
-        f"union_by_name = {'false' if columns else 'true'}, hive_partitioning = false)"
-        for columns, listed in kinds.items()
-    )
-
-
-def _place(reader: Reader) -> Path | None:
-    """Return the data directory; None for a store that lives in memory."""
-    path = reader.value(
-        "SELECT path FROM duckdb_databases() WHERE database_name = current_database()"
-    )
-    return Path(path).parent if path else None
 
 
 def _files(reader: Reader, table: str, day: date) -> list[str]:
@@ -350,8 +240,3 @@ def _files(reader: Reader, table: str, day: date) -> list[str]:
 def _root(store: Store) -> Path:
     assert store.path is not None
     return store.path.parent
-
-
-def _quoted(path: Path) -> str:
-    """Quote a path of our own making for a view, which takes no parameters."""
-    return "'" + str(path).replace("'", "''") + "'"
