@@ -161,6 +161,9 @@ class SyslogCollector(_UdpCollector):
         Raises:
             CollectorError: the port is taken or may not be used.
         """
+        now = _now()
+        for reading in self._readings.values():
+            reading.clock.refer(now)  # some query may always wait, so a reading lives for days
         self._restore(bookmark or {})
         self.listener.start()
         dropped, rejects = self._lost()
@@ -173,7 +176,6 @@ class SyslogCollector(_UdpCollector):
                 continue
             block = Block(lines=[line.encode()], start=number, end=number)
             self._reading(kind).take(block.lines[0], block, 0)
-        now = datetime.now(UTC).replace(tzinfo=None)
         before = None if final else dnsmasq.hold_limit(now)
         for kind, reading in list(self._readings.items()):
             if reading.pending(before):
@@ -188,7 +190,7 @@ class SyslogCollector(_UdpCollector):
                 )
                 rejects, dropped = [], 0
             if reading.idle():
-                del self._readings[kind]  # the next one has a clock of its own day
+                del self._readings[kind]
         if rejects or dropped:
             yield Batch(
                 tables={},
@@ -210,10 +212,13 @@ class SyslogCollector(_UdpCollector):
 
     def _reading(self, kind: str) -> Reading:
         if kind not in self._readings:
-            now = datetime.now(UTC).replace(tzinfo=None)
             spec = parser_spec.shipped(kind)
-            self._readings[kind] = Reading(spec, Clock(self._timezone, now))
+            self._readings[kind] = Reading(spec, Clock(self._timezone, _now()))
         return self._readings[kind]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def unwrapped(data: bytes) -> str:

@@ -54,6 +54,10 @@ class Clock:
 
     def __init__(self, zone: str, reference: datetime) -> None:
         self._zone = _zone(zone)
+        self.refer(reference)
+
+    def refer(self, reference: datetime) -> None:
+        """Take another ``reference``: the log goes on, and its days with it."""
         self._limit = reference.replace(tzinfo=UTC) + timedelta(days=1)
         self._known: tuple[str, datetime | None] = ("", None)
 
