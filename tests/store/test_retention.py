@@ -12,7 +12,17 @@ import pytest
 from guardian.errors import StoreFullError
 from guardian.model.batch import Batch, SourceInfo
 from guardian.ops.status import status
-from guardian.store import Store, archive, clock, deletion, ingest, retention, rollup, room
+from guardian.store import (
+    Store,
+    archive,
+    clock,
+    connection,
+    deletion,
+    ingest,
+    retention,
+    rollup,
+    room,
+)
 from guardian.store.limits import Limits
 
 if TYPE_CHECKING:
@@ -108,6 +118,73 @@ def test_age_and_bytes_are_limits(store: Store) -> None:
         assert "more than" in reader.value(
             "SELECT reason FROM retention_log ORDER BY deleted_at DESC, reason LIMIT 1"
         ) or reader.value("SELECT count(*) FROM retention_log WHERE reason LIKE '%more than%'")
+
+
+def cold_days(store: Store) -> int:
+    with store.read() as reader:
+        return int(reader.value("SELECT count(*) FROM cold_file"))
+
+
+def a_day_short(store: Store) -> Limits:
+    """Return limits that want a little more free disk than there is."""
+    measured = room.sizes(store)
+    floor = measured.free_bytes + measured.hole_bytes + (64 << 20)
+    return Limits(hot_days=5, keep_days=365, free_floor_bytes=floor)
+
+
+def test_no_cold_day_goes_while_a_backup_holds_it(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(store, 12)
+    archive.archive(store, Limits(hot_days=5), now=NOW)
+    assert store.path is not None
+    held = store.path.parent / ".held"
+    held.mkdir()
+    for number, file in enumerate((store.path.parent / "cold").rglob("*.parquet")):
+        (held / str(number)).hardlink_to(file)
+    days = cold_days(store)
+    assert days > 3
+    assert deletion.by_room(store, a_day_short(store), NOW) == 0
+    assert cold_days(store) == days
+    assert total(store) == 12_000
+    assert "a backup holds the oldest cold days" in caplog.text
+    for file in held.iterdir():
+        file.unlink()
+    assert deletion.by_room(store, a_day_short(store), NOW) > 0
+
+
+def test_deleting_stops_where_it_gives_nothing_back(
+    store: Store, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store, 12)
+    archive.archive(store, Limits(hot_days=5), now=NOW)
+    days = cold_days(store)
+    limits = a_day_short(store)
+    free = store.free_bytes()
+    monkeypatch.setattr(store, "free_bytes", lambda: free)  # who reads a file holds its room
+    monkeypatch.setattr(deletion.room, "hole_bytes", lambda _store: 0)
+    assert deletion.by_room(store, limits, NOW) == 1000
+    assert cold_days(store) == days - 1
+    assert "gave no room back" in caplog.text
+    with store.read() as reader:
+        said = reader.value("SELECT string_agg(reason) FROM retention_log")
+    assert said.endswith("of disk were free; that gave no room back")
+
+
+def test_a_long_query_costs_no_day(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "FOLD_PATIENCE_S", 0.0)
+    fill(store, 6)
+    store.checkpoint()
+    limits = Limits(hot_days=30, max_bytes=1, least_share=0.0)
+    with store.read() as reader:
+        reader.execute("BEGIN TRANSACTION")
+        reader.value("SELECT count(*) FROM flow")
+        with store.transaction() as tx:  # what it still reads is changed: the log is held off
+            tx.execute("UPDATE flow SET app_proto = 'http' WHERE id = 1")
+        for _ in range(2):
+            assert retention.enforce(store, limits, now=NOW).deleted == 0
+        assert total(store, "flow") == 6_000
+    assert retention.enforce(store, limits, now=NOW).deleted > 0
 
 
 def test_sums_that_outgrow_the_budget_do_not_take_every_event(store: Store) -> None:

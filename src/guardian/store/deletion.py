@@ -6,10 +6,13 @@ incidents, roll-ups by the hour and what people answered are never touched.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING
 
+from guardian.errors import StoreRetryError
 from guardian.store import archive, clock, kept, room
 from guardian.store.limits import TABLES
 
@@ -18,9 +21,14 @@ if TYPE_CHECKING:
     from guardian.store.limits import Limits
     from guardian.store.reader import Reader
 
+log = logging.getLogger(__name__)
+
 NEWEST_ID = (1 << 63) - 1
 """Above every row's id."""
 A_DAY = timedelta(days=1)
+FRUITLESS_ROWS = 500_000
+"""So many rows of the fast tier must give something back: DuckDB frees whole groups of 122,880
+rows, and those that are left of a few are first moved together."""
 
 
 def by_age(store: Store, limits: Limits, now: datetime, age_s: float) -> int:
@@ -34,7 +42,7 @@ def by_age(store: Store, limits: Limits, now: datetime, age_s: float) -> int:
             horizon = datetime.combine((now - timedelta(days=days)).date(), time.min)
             deleted += _drop(
                 store, table, horizon, now, f"older than {days} days", stored_before=stored
-            )
+            ).rows
     with store.transaction() as tx:
         # By their own time: a clock that jumped must not take them.
         newest = tx.value("SELECT max(bucket) FROM rollup_5m WHERE bucket <= ?", [now])
@@ -50,36 +58,123 @@ def by_age(store: Store, limits: Limits, now: datetime, age_s: float) -> int:
 
 
 def by_room(store: Store, limits: Limits, now: datetime) -> int:
-    """Give up the oldest day of the largest table until there is room; of today, by the hour."""
-    deleted = 0
+    """Give up the oldest day of the largest table until there is room; of today, by the hour.
+
+    No day goes while the log cannot be folded in: what went before gives its room back only
+    then. Nor does one go on after another when that gives nothing back.
+    """
+    if _wanting(store, limits) is None or not _folded(store, needed=False):
+        return 0
+    deleted = fruitless = 0
     for _ in range(len(TABLES) * 400):
-        measured = room.sizes(store)
-        with store.read() as reader:
-            by_table = table_bytes(reader)
-        table = max(by_table, key=lambda name: by_table[name])
-        used = measured.hot_bytes + measured.cold_bytes
-        rows = sum(by_table.values())
-        # Sums, findings and answers stay: where they outgrow the budget, no event makes it fit.
-        if used > limits.max_bytes and rows > limits.max_bytes * limits.least_share:
-            reason = f"all rows took more than {limits.max_bytes:,} bytes"
-        elif by_table[table] > limits.max_bytes * limits.max_share:
-            reason = f"took more than {limits.max_share:.0%} of the room"
-        elif found := short(store, limits):
-            reason = found.reason
-            table = found.table or table
-        else:
+        wanting = _wanting(store, limits)
+        horizon = _oldest_end(store, wanting.table, now) if wanting else None
+        if wanting is None or horizon is None:
             break
-        horizon = _oldest_end(store, table, now)
-        if horizon is None:
+        if wanting.disk and _held(store, wanting.table, horizon):
+            log.warning(
+                "%s, but a backup holds the oldest cold days of %s: none goes before it is done",
+                wanting.reason,
+                wanting.table,
+            )
             break
-        gone = _drop(store, table, horizon, now, reason)
-        if not gone:
+        before = room.sizes(store)
+        gone = _drop(store, wanting.table, horizon, now, wanting.reason)
+        if not gone.rows:
             break
-        deleted += gone
+        deleted += gone.rows
         archive.refresh_views(store)
         archive.sweep(store)
-        store.checkpoint()
+        if not _folded(store):
+            break
+        fruitless = 0 if wanting.eased(before, room.sizes(store)) else fruitless + gone.rows
+        if fruitless and (gone.cold or fruitless >= FRUITLESS_ROWS):
+            _note_fruitless(store, wanting, now)
+            break
     return deleted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanting:
+    """Why days have to go, and of which table; ``disk``: it is free disk that is wanted."""
+
+    reason: str
+    table: str
+    disk: bool = False
+
+    def eased(self, before: room.Sizes, after: room.Sizes) -> bool:
+        """Return whether a deletion gave back something of what is wanted."""
+        if self.disk:
+            free = before.free_bytes + before.hole_bytes
+            return after.free_bytes + after.hole_bytes > free
+        return after.hot_bytes + after.cold_bytes < before.hot_bytes + before.cold_bytes
+
+
+def _wanting(store: Store, limits: Limits) -> Wanting | None:
+    """Return what is over a limit now, or None."""
+    measured = room.sizes(store)
+    with store.read() as reader:
+        by_table = table_bytes(reader)
+    table = max(by_table, key=lambda name: by_table[name])
+    used = measured.hot_bytes + measured.cold_bytes
+    rows = sum(by_table.values())
+    # Sums, findings and answers stay: where they outgrow the budget, no event makes it fit.
+    if used > limits.max_bytes and rows > limits.max_bytes * limits.least_share:
+        return Wanting(reason=f"all rows took more than {limits.max_bytes:,} bytes", table=table)
+    if by_table[table] > limits.max_bytes * limits.max_share:
+        reason = f"took more than {limits.max_share:.0%} of the room"
+        return Wanting(reason=reason, table=table)
+    if found := short(store, limits):
+        return Wanting(reason=found.reason, table=found.table or table, disk=True)
+    return None
+
+
+def _folded(store: Store, *, needed: bool = True) -> bool:
+    """Fold the log in; False: a query holds it off.
+
+    Unless it is ``needed``, not on a disk too full for it: that would close the file.
+    """
+    if not needed and not room.foldable(store):
+        return True
+    try:
+        store.checkpoint()
+    except StoreRetryError as error:
+        log.info("no (more) days are deleted for room now: %s", error)
+        return False
+    return True
+
+
+def _held(store: Store, table: str, before: datetime) -> bool:
+    """Return whether cold files that would go have a second name: a backup is made of them.
+
+    The disk gets their room back only when that name goes too.
+    """
+    if store.path is None:
+        return False
+    with store.read() as reader:
+        files = reader.rows(
+            "SELECT file FROM cold_file WHERE table_name = ? AND day < ?", [table, before.date()]
+        )
+    for row in files:
+        with contextlib.suppress(OSError):
+            if (store.path.parent / row["file"]).stat().st_nlink > 1:
+                return True
+    return False
+
+
+def _note_fruitless(store: Store, wanting: Wanting, now: datetime) -> None:
+    log.warning(
+        "%s, but deleting the oldest of %s gave no room back: no more goes in this round",
+        wanting.reason,
+        wanting.table,
+    )
+    with store.transaction() as tx:
+        tx.execute(
+            "UPDATE retention_log SET reason = reason || '; that gave no room back' "
+            "WHERE deleted_at = ? AND table_name = ? AND reason = ? AND before_ts = "
+            "(SELECT max(before_ts) FROM retention_log WHERE deleted_at = ? AND table_name = ?)",
+            [now, wanting.table, wanting.reason, now, wanting.table],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +226,19 @@ def _oldest_end(store: Store, table: str, now: datetime) -> datetime | None:
     return hour_end if hour_end <= now or oldest > now else None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gone:
+    """The rows that one deletion took, by tier."""
+
+    hot: int
+    cold: int
+
+    @property
+    def rows(self) -> int:
+        """All of them."""
+        return self.hot + self.cold
+
+
 def _drop(
     store: Store,
     table: str,
@@ -139,7 +247,7 @@ def _drop(
     reason: str,
     *,
     stored_before: int = NEWEST_ID,
-) -> int:
+) -> Gone:
     """Delete the rows of a table before a moment from both tiers, and log it.
 
     ``stored_before`` keeps rows with that id and above: they came later.
@@ -158,7 +266,7 @@ def _drop(
                 if rows
             ],
         )
-    return hot + cold
+    return Gone(hot=hot, cold=cold)
 
 
 def table_bytes(reader: Reader) -> dict[str, int]:

@@ -93,15 +93,18 @@ def _fits(store: Store) -> bool:
 
 
 def _worth_folding(store: Store) -> bool:
-    """Return whether the log is long enough that folding it in gives the disk room back.
+    """Return whether the log is long enough that folding it in gives the disk room back."""
+    return log_bytes(store) >= store.reserve_bytes * FOLD_SHARE and foldable(store)
+
+
+def foldable(store: Store) -> bool:
+    """Return whether the log can be folded in.
 
     A checkpoint that meets a full disk closes the file, so there must be room to write the
     log's rows and the last blocks of each table.
     """
-    log = log_bytes(store)
     room = store.free_bytes() + hole_bytes(store)
-    worth = log >= store.reserve_bytes * FOLD_SHARE
-    return worth and room >= log + store.reserve_bytes * LOG_SHARE
+    return room >= log_bytes(store) + store.reserve_bytes * LOG_SHARE
 
 
 def hole_bytes(store: Store) -> int:
