@@ -316,6 +316,18 @@ def test_a_full_queue_drops_and_health_says_so(memory_store: Store) -> None:
     ]
 
 
+def test_the_queue_is_limited_in_bytes_too() -> None:
+    listener = Listener("127.0.0.1", 0, queue_bytes=1000)
+    for _ in range(5):
+        listener._take_in("192.168.1.1", b"x" * 300)
+    assert (listener.held, listener.lost()) == (3, (2, 0))
+    listener._take_in("192.168.1.1", b"x" * 100)  # a small one has room still
+    assert [len(data) for _, _, data in listener.take()] == [300, 300, 300, 100]
+    for _ in range(5):  # what was taken makes room
+        listener._take_in("192.168.1.1", b"x" * 300)
+    assert (listener.held, listener.lost()) == (3, (2, 0))
+
+
 def test_what_the_kernel_drops_is_counted_too() -> None:
     """A reader that gets no time: the kernel's buffer fills, and its count is taken over."""
     listener = Listener("127.0.0.1", 0)

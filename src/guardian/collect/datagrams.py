@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 QUEUE_DATAGRAMS = 20_000
-"""How many datagrams wait at most: some 30 MB, and a minute of a busy router."""
+"""How many datagrams wait at most: a minute of a busy router, some 28 MB of 1,400 bytes each."""
+
+QUEUE_BYTES = 32 << 20
+"""And how many bytes of data: a datagram may have 65,507 of them, whatever sends it."""
 
 RECEIVE_BYTES = 4 << 20
 """The kernel's buffer that is asked for, so that a commit of a second loses nothing."""
@@ -40,12 +43,15 @@ class Listener:
         *,
         allowed: Callable[[str], bool] = addresses.is_internal,
         queue_datagrams: int = QUEUE_DATAGRAMS,
+        queue_bytes: int = QUEUE_BYTES,
     ) -> None:
         self.host, self.port = host, port
         self._dropped = self._refused = 0
         self._told = (0, 0)
         self._allowed = allowed
         self._limit = queue_datagrams
+        self._limit_bytes = queue_bytes
+        self._bytes_in = self._bytes_out = 0  # two threads, and each writes its own number
         self._closed = False
         self._queue: collections.deque[tuple[float, str, bytes]] = collections.deque()
         self._stop = threading.Event()
@@ -89,7 +95,9 @@ class Listener:
 
     def take(self) -> list[tuple[float, str, bytes]]:
         """Return the datagrams that arrived: when, from whom, what."""
-        return [self._queue.popleft() for _ in range(len(self._queue))]
+        taken = [self._queue.popleft() for _ in range(len(self._queue))]
+        self._bytes_out += sum(len(data) for _, _, data in taken)
+        return taken
 
     def close(self) -> None:
         """Stop listening; what arrived can still be taken. Safe to call twice."""
@@ -120,7 +128,11 @@ class Listener:
         address = addresses.normalise(sender) or ""
         if not self._allowed(address):
             self._refused += 1
-        elif len(self._queue) >= self._limit:
+        elif (
+            len(self._queue) >= self._limit
+            or self._bytes_in - self._bytes_out + len(data) > self._limit_bytes
+        ):
             self._dropped += 1
         else:
+            self._bytes_in += len(data)
             self._queue.append((time.time(), address, data))
