@@ -146,6 +146,74 @@ def test_the_first_reading_takes_in_the_last_days(log: Path, pack: str) -> None:
     assert named.lines == [b"now"]
 
 
+@pytest.mark.parametrize("pack", ["plain", "gz", "zst"])
+def test_logs_that_all_begin_alike_are_told_apart(log: Path, pack: str) -> None:
+    """A table with a line of names, or a note of the time zone, begins each file."""
+    top = b"# guardian: timezone=UTC\n"
+    log.write_bytes(top + b"a1\n")
+    follower = Follower(log, first_days=7)
+    follower.read()
+    _rotate(log, "eve.json.3", pack, age_s=60)
+    log.write_bytes(top + b"b1\n")
+    _age(log, 50)
+    follower.read()
+    with log.open("ab") as file:
+        file.write(b"b2\n")
+    _rotate(log, "eve.json.2", pack, age_s=40)
+    log.write_bytes(top + b"c1\n")
+    _rotate(log, "eve.json.1", pack, age_s=30)
+    log.write_bytes(top + b"d1\n")
+    follower.read()
+    follower.read()
+    rows = [b"a1", b"b1", b"b2", b"c1", b"d1"]
+    assert [line for line in follower.lines if line != top.strip()] == rows
+    anew = Follower(log, first_days=7)
+    anew.read(most=1)  # killed after the first file
+    anew.read()
+    assert [line for line in anew.lines if line != top.strip()] == rows
+
+
+def test_a_log_of_which_only_the_common_line_was_read_is_found_by_its_time(log: Path) -> None:
+    log.write_bytes(b"ts,a\nold\n")
+    _rotate(log, "eve.json.2", "gz", age_s=90)
+    log.write_bytes(b"ts,a\n")
+    _age(log, 60)
+    follower = Follower(log)
+    follower.read()
+    with log.open("ab") as file:
+        file.write(b"b1\n")
+    _rotate(log, "eve.json.1", "gz", age_s=30)
+    log.write_bytes(b"ts,a\nc1\n")
+    follower.read()
+    assert [line for line in follower.lines if line != b"ts,a"] == [b"b1", b"c1"]
+
+
+def test_a_file_that_only_begins_like_the_one_read_is_another(log: Path) -> None:
+    log.write_bytes(b"ts,a\na1\n")
+    follower = Follower(log)
+    follower.read()
+    log.write_bytes(b"ts,a\nb1\nb2\nb3\n")  # in its place, and longer
+    follower.read()
+    assert follower.lines == [b"ts,a", b"a1", b"ts,a", b"b1", b"b2", b"b3"]
+
+
+@pytest.mark.parametrize("pack", ["plain", "gz"])
+def test_the_mark_of_an_older_guardian_is_gone_on_from(log: Path, pack: str) -> None:
+    log.write_bytes(b"a1\na2\n")
+    follower = Follower(log)
+    follower.read()
+    told = follower.bookmark or {}
+    follower.bookmark = {
+        key: told[key] for key in ("head", "inode", "offset", "mtime_ns", "skipping")
+    }
+    with log.open("ab") as file:
+        file.write(b"a3\n")
+    _rotate(log, "eve.json.1", pack)
+    log.write_bytes(b"b1\n")
+    follower.read()
+    assert follower.lines == [b"a1", b"a2", b"a3", b"b1"]
+
+
 def test_another_log_beside_ours_is_no_rotated_one(log: Path) -> None:
     log.write_bytes(b"a1\n")
     follower = Follower(log)

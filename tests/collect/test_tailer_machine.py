@@ -18,6 +18,7 @@ from guardian.collect.tail_mark import Mark
 from guardian.collect.tailer import Tailer
 
 DAY_1 = 1_700_000_000
+HEADER = b"ts,name"
 
 
 class Log(RuleBasedStateMachine):
@@ -33,11 +34,17 @@ class Log(RuleBasedStateMachine):
         self.clock = 0
         self.writer: BinaryIO = self.path.open("ab")
         self.writing = self.path  # what the writer's open file is called now
+        self.headed = False
 
-    @initialize(count=st.integers(1, 3), at_once=st.booleans())
-    def begin(self, count: int, at_once: bool) -> None:
-        """The first reading comes at once, or when the log was rotated some times already."""
-        self.append(count=count, torn=False)
+    @initialize(count=st.integers(0, 3), at_once=st.booleans(), headed=st.booleans())
+    def begin(self, count: int, at_once: bool, headed: bool) -> None:
+        """The first reading comes at once, or when the log was rotated some times already.
+
+        ``headed`` is a writer that begins each file it opens with the same line.
+        """
+        self.headed = headed
+        self._begin_file()
+        self.append(count=count if headed else max(count, 1), torn=False)
         if at_once:
             self.read(most=100)
 
@@ -62,7 +69,7 @@ class Log(RuleBasedStateMachine):
         """Read some, then be killed: whatever was not committed is read again."""
         tailer = Tailer(path=self.path, chunk_bytes=40, max_line_bytes=39, first_days=36_500)
         for chunk in tailer.unread(Mark.from_json(self.bookmark)):
-            self.read_lines += chunk.data.splitlines()
+            self.read_lines += [line for line in chunk.data.splitlines() if line != HEADER]
             assert not chunk.rejects
             self.bookmark = chunk.mark.as_json()
             most -= 1
@@ -92,6 +99,7 @@ class Log(RuleBasedStateMachine):
         self.writer = self.path.open("ab")
         self.writing = self.path
         self._touch(self.path)
+        self._begin_file()
 
     @precondition(lambda self: self.writing == self.path)
     @rule(kind=st.sampled_from([".gz", ".zst"]), which=st.integers(1, 5))
@@ -131,6 +139,12 @@ class Log(RuleBasedStateMachine):
         finally:
             self.writer.close()
             shutil.rmtree(self.folder)
+
+    def _begin_file(self) -> None:
+        if self.headed and not self._size():
+            self.writer.write(HEADER + b"\n")
+            self.writer.flush()
+            self._touch(self.path)
 
     def _size(self) -> int:
         return self.path.stat().st_size if self.path.exists() else 0

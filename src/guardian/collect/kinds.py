@@ -12,7 +12,7 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from guardian.collect import compressed, pihole_db, tailer, text_log, zeek, zeek_files
+from guardian.collect import compressed, pihole_db, tail_files, text_log, zeek, zeek_files
 from guardian.errors import InputError, UnknownFormatError
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def followed_kind(path: Path) -> str:
         if not _is_without_content(path):
             raise
         with suppress(OSError):  # its folder may not be there yet either
-            for rotated in tailer.rotated_files(path)[::-1]:
+            for rotated in tail_files.rotated_files(path)[::-1]:
                 with suppress(InputError):
                     return detect_kind(rotated)
         if path.suffix == ".log" and zeek_files.is_usual(path):

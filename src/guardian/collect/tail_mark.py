@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 class Mark:
     """How far a log was read.
 
-    ``offset`` counts plain bytes of the file whose first line has the digest ``head``;
-    ``skipping`` says that it lies within a line that is too long to keep.
-    ``mtime_ns`` is when that file was last written, as far as we know.
+    ``offset`` counts plain bytes of the file whose first line has the digest ``head`` and whose
+    first ``begin_bytes`` bytes have the digest ``begin`` (none in the marks of older versions);
+    ``skipping`` says that it lies within a line that is too long to keep. ``mtime_ns`` is when
+    that file was last written, as far as we know; ``end`` is where it ends when it will not
+    grow any more, -1 when it may.
     """
 
     head: str
@@ -25,6 +27,9 @@ class Mark:
     offset: int
     mtime_ns: int = 0
     skipping: bool = False
+    begin: str = ""
+    begin_bytes: int = 0
+    end: int = -1
 
     def as_json(self) -> dict[str, object]:
         """Return the mark as a bookmark."""
@@ -34,6 +39,9 @@ class Mark:
             "offset": self.offset,
             "mtime_ns": self.mtime_ns,
             "skipping": self.skipping,
+            "begin": self.begin,
+            "begin_bytes": self.begin_bytes,
+            "end": self.end,
         }
 
     @classmethod
@@ -42,16 +50,20 @@ class Mark:
         if not value or not isinstance(value.get("head"), str):
             return None
 
-        def number(key: str) -> int:
+        def number(key: str, missing: int = 0) -> int:
             found = value.get(key)
-            return found if isinstance(found, int) else 0
+            return found if isinstance(found, int) else missing
 
+        begin = value.get("begin")
         return cls(
             head=str(value["head"]),
             inode=number("inode"),
             offset=number("offset"),
             mtime_ns=number("mtime_ns"),
             skipping=bool(value.get("skipping")),
+            begin=begin if isinstance(begin, str) else "",
+            begin_bytes=number("begin_bytes") if begin else 0,
+            end=number("end", -1),
         )
 
 

@@ -1,0 +1,185 @@
+"""Tell a log and the files it was rotated into apart, and which of them was read how far.
+
+A file is known by its first bytes, as many as were read of it (``HEAD_BYTES`` at most). Where
+no more was read than what all begin with, such as the names of the columns, its inode tells,
+and then its time: a log was not written before it was last read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from guardian.collect import compressed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from guardian.collect.tail_mark import Mark
+
+HEAD_BYTES = 4096
+"""How many of a file's first bytes identify it."""
+
+MAX_ROTATED = 400
+"""How many rotated files beside a log are looked at, the newest; more are never opened."""
+
+DIGEST_BYTES = 12
+
+SAME_TIME_NS = 2 * 10**9
+"""Who packs a file keeps its time, some in whole seconds."""
+
+_STAMP = r"[.-][0-9][0-9T:_.-]*"  # what logrotate and Suricata put into a rotated name
+
+
+def rotated_files(log: Path) -> list[Path]:
+    """Return the files beside a log that have the name of one it was rotated into, oldest first.
+
+    Raises:
+        OSError: its folder cannot be listed.
+    """
+    name, stem, suffix = map(re.escape, (log.name, log.stem, log.suffix))
+    rotated = re.compile(f"(?:{name}{_STAMP}|{stem}{_STAMP}{suffix})(?:[.](?:gz|zst))?")
+    found = (path for path in log.parent.iterdir() if rotated.fullmatch(path.name))
+    return sorted((path for path in found if path != log and path.is_file()), key=mtime)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A file that begins with a whole line (or will not grow), and its first plain bytes."""
+
+    path: Path
+    start: bytes
+    inode: int
+    size: int
+    mtime_ns: int
+    packed: bool
+
+    def is_marked(self, mark: Mark) -> bool:
+        """Tell whether this may be the file of the mark, not cut since."""
+        if not self.packed and self.size < mark.offset:
+            return False
+        if not mark.begin_bytes:
+            return first_line(self.start, len(mark.head) // 2) == mark.head
+        begin = self.start[: mark.begin_bytes]
+        same = len(begin) == mark.begin_bytes
+        return same and digest(begin, len(mark.begin) // 2) == mark.begin
+
+    def is_told_by(self, mark: Mark) -> bool:
+        """Tell whether the mark knows more of its file than a first line, that others may have."""
+        return not mark.begin_bytes or mark.begin_bytes > self.start.find(b"\n") + 1
+
+    def is_surely(self, mark: Mark) -> bool:
+        """Tell whether this is the file of the mark, whatever else there is."""
+        return self.inode == mark.inode and self.is_marked(mark) and self.is_told_by(mark)
+
+    def repeats(self, other: Seen) -> bool:
+        """Tell whether there is nothing in this file that is not in the other."""
+        if self.inode == other.inode and not self.packed and not other.packed:
+            return True
+        either_packed = self.packed or other.packed
+        return other.start.startswith(self.start) and (either_packed or self.size == other.size)
+
+    def is_copy_of(self, log: Seen) -> bool:
+        """Tell the copy of a log that is not truncated yet, or that is still being made."""
+        return self.repeats(log) or (log.start.startswith(self.start) and self.size < log.size)
+
+
+def look(path: Path, *, final: bool) -> Seen | None:
+    """Return what a file is, or None while it has no whole first line (or is gone).
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        packed = compressed.is_compressed(path)
+        state = path.stat()
+        start = compressed.head(path, HEAD_BYTES)
+    except FileNotFoundError:
+        return None
+    whole = final or packed or len(start) >= HEAD_BYTES or b"\n" in start
+    if not start or not whole:
+        return None
+    return Seen(
+        path=path,
+        start=start,
+        inode=state.st_ino,
+        size=state.st_size,
+        mtime_ns=state.st_mtime_ns,
+        packed=packed,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The file of a mark, and what was written after it, oldest first."""
+
+    own: Seen | None
+    newer: list[Seen]
+
+
+def find(log: Path, mark: Mark | None, current: Seen | None, since_ns: int) -> Found:
+    """Find what a log was rotated into: the file of the mark, and those written after it.
+
+    ``current`` is the log as it is now, which may be the file of the mark itself. Without
+    that file (or without a mark) those count that were written after ``since_ns``.
+
+    Raises:
+        OSError: a folder cannot be listed, or a file not be read.
+    """
+    looked = [look(path, final=True) for path in rotated_files(log)[-MAX_ROTATED:]]
+    seen = _distinct([each for each in looked if each is not None])
+    if current is not None:
+        known = mark.inode if mark is not None and mark.inode != current.inode else None
+        seen = [each for each in seen if each.inode == known or not each.is_copy_of(current)]
+    own = _own(mark, [*seen, current] if current is not None else seen) if mark else None
+    since_ns = own.mtime_ns if own is not None else since_ns
+    newer = [each for each in seen if each is not own and each.mtime_ns > since_ns]
+    return Found(own=own, newer=sorted(newer, key=lambda each: (each.mtime_ns, str(each.path))))
+
+
+def _distinct(files: list[Seen]) -> list[Seen]:
+    """Return each content once, plain before packed."""
+    kept: list[Seen] = []
+    for each in sorted(files, key=lambda each: (each.packed, -len(each.start))):
+        if not any(each.repeats(other) for other in kept):
+            kept.append(each)
+    return kept
+
+
+def _own(mark: Mark, files: list[Seen]) -> Seen | None:
+    """Return the file of the mark: of several that begin alike, the first written after it."""
+    matches = [each for each in files if each.is_marked(mark)]
+    if not any(each.is_told_by(mark) for each in matches):
+        # An inode alone says little: a log that is made anew often gets that of the last.
+        later = [x for x in matches if x.inode == mark.inode or x.mtime_ns > mark.mtime_ns]
+        if later or len(matches) > 1:
+            return min(later, key=lambda x: (x.mtime_ns, x.inode != mark.inode), default=None)
+    early_ns = mark.mtime_ns - SAME_TIME_NS
+    return min(
+        matches,
+        key=lambda x: (x.inode != mark.inode, x.mtime_ns < early_ns, x.mtime_ns),
+        default=None,
+    )
+
+
+def first_line(start: bytes, size: int = DIGEST_BYTES) -> str:
+    """Return the digest of a file's first line, as far as it is among its first bytes.
+
+    ``size`` is in bytes: the marks of older versions have shorter digests.
+    """
+    return digest(start[: start.find(b"\n") + 1 or len(start)], size)
+
+
+def digest(data: bytes, size: int = DIGEST_BYTES) -> str:
+    """Return a digest of so many bytes, in hexadecimal."""
+    return hashlib.blake2b(data, digest_size=size or DIGEST_BYTES).hexdigest()
+
+
+def mtime(path: Path) -> int:
+    """Return when a file was last written, in nanoseconds; 0 when it is gone."""
+    with suppress(OSError):
+        return path.stat().st_mtime_ns
+    return 0
