@@ -186,7 +186,7 @@ def test_a_disk_filled_by_others_stops_the_writer_only_while_it_is_full(
     assert count(store) == 20_000  # the page goes on
     assert ingest.bookmark(store, source_id) == {"n": 0}
     filler.unlink()
-    store._retry_at = 0.0  # it is tried again every two seconds
+    store._file.retry_at = 0.0  # it is tried again every two seconds
     ingest.commit(store, source_id, Batch(tables={"flow": ROWS}, bookmark={"n": 1}))
     assert count(store) == 40_000
     assert store.trouble is None
@@ -203,7 +203,7 @@ def test_a_full_disk_at_the_start_still_shows_what_is_stored(disk: Path) -> None
     store = Store.open(disk / "data")
     assert count(store) == 5000
     filler.unlink()
-    store._retry_at = 0.0
+    store._file.retry_at = 0.0
     ingest.note_state(store, 1, "works")
     assert store.trouble is None
     store.close()
@@ -276,6 +276,16 @@ def test_a_disk_that_fails_while_in_use_leaves_the_page(
     assert store.trouble is not None
     assert ingest.bookmark(store, source_id) == {"n": 0}
     store.close()
+
+
+def test_a_disk_that_can_be_written_is_written_after_any_number_of_failures(store: Store) -> None:
+    source_id = ingest.register(store, SourceInfo(name="eve", kind="eve", path="eve"))
+    for number in range(3):
+        store._file.distrust()  # as after a COMMIT that lacked memory
+        store._file.give_up()
+        ingest.commit(store, source_id, Batch(tables={"flow": ROWS}, bookmark={"n": number}))
+    assert not store.read_only
+    assert count(store) == 60_000
 
 
 def test_a_file_deleted_under_the_running_store_is_written_anew(store: Store) -> None:

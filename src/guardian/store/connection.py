@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -37,6 +36,7 @@ from guardian.store.failures import mapped_errors
 from guardian.store.gate import Gate
 from guardian.store.memory import Allowance
 from guardian.store.migrations import check_version, migrate
+from guardian.store.open_file import OpenFile
 from guardian.store.reader import Reader, Transaction
 from guardian.store.settle import settle
 
@@ -50,8 +50,6 @@ __all__ = ["FILE_NAME", "Reader", "Store", "Transaction", "mapped_errors"]
 log = logging.getLogger(__name__)
 
 FILE_NAME = "guardian.duckdb"
-RETRY_S = 2.0
-"""A file that could not be opened for writing is tried again after so many seconds."""
 REVIVE_PAUSE_S = 5.0
 """New readers wait so long for the old ones when the file has to be opened anew."""
 FOLD_PATIENCE_S = 5.0
@@ -69,15 +67,11 @@ class Store:
     def __init__(
         self, connection: duckdb.DuckDBPyConnection, path: Path | None, *, read_only: bool = False
     ) -> None:
-        self._connection = connection
+        self._file = OpenFile(connection, path, read_only=read_only)
         self._writing = threading.Lock()
         self._gate = Gate()
-        self._broken = self._muddled = False
-        self._retry_at = 0.0
-        self._inode = _inode(path)
-        self._allowance = Allowance(self._cursor, limited=path is not None)
+        self._allowance = Allowance(self._file.cursor, limited=path is not None)
         self._cursors = Cursors()
-        self.read_only = read_only
         self.path = path
         self.reserve_bytes = room.RESERVE_BYTES
         self.trouble: str | None = None
@@ -144,8 +138,10 @@ class Store:
         store.trouble = trouble
         return store
 
-    def _cursor(self) -> duckdb.DuckDBPyConnection:
-        return self._connection.cursor()
+    @property
+    def read_only(self) -> bool:
+        """Whether the file is open for reading only: its disk could not be written."""
+        return self._file.read_only
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Reader]:
@@ -154,7 +150,7 @@ class Store:
         Raises:
             StoreRetryError: a COMMIT failed halfway, and the file is still to be opened anew.
         """
-        if self._broken and self._writing.acquire(timeout=1.0):
+        if self._file.broken and self._writing.acquire(timeout=1.0):
             try:
                 self._revive()
             finally:
@@ -167,10 +163,10 @@ class Store:
                 reader.close()
 
     def _reader(self) -> Reader:
-        if self._muddled:
+        if self._file.muddled:
             self._refuse_broken()
-        with mapped_errors(self.path, self._give_up):
-            return Reader(self._connection.cursor(), self._give_up)
+        with mapped_errors(self.path, self._file.give_up):
+            return Reader(self._file.cursor(), self._file.give_up)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -188,11 +184,11 @@ class Store:
                 self._revive()
                 self._refuse_broken()
                 self._refuse_read_only()
-                with mapped_errors(self.path, self._give_up):
-                    cursor = self._connection.cursor()
+                with mapped_errors(self.path, self._file.give_up):
+                    cursor = self._file.cursor()
                 try:
                     with self._cursors.used(cursor), self._committed(cursor):
-                        yield Transaction(cursor, self._give_up)
+                        yield Transaction(cursor, self._file.give_up)
                 finally:
                     cursor.close()
             except (StoreFullError, StoreReadOnlyError, StoreDamagedError) as error:
@@ -205,12 +201,12 @@ class Store:
             cursor,
             self.path,
             headroom=self._allowance.headroom,
-            fatal=self._give_up,
-            muddled=self._distrust,
+            fatal=self._file.give_up,
+            muddled=self._file.distrust,
         )
 
     def _refuse_broken(self) -> None:
-        if self._broken and self.path is not None:
+        if self._file.broken and self.path is not None:
             msg = "the store is to be opened anew as soon as its readers are through"
             raise StoreRetryError(msg)
 
@@ -219,42 +215,20 @@ class Store:
             msg = f"the disk is read-only ({self.path}); what was stored can be read"
             raise StoreReadOnlyError(msg)
 
-    def _give_up(self) -> None:  # DuckDB will do nothing more with the file as it is open now
-        self._broken = True
-
-    def _distrust(self) -> None:  # nor must what is open be read
-        self._muddled = True
-
     def _revive(self) -> None:
         """Open the file anew where that is needed and may help; the writer's lock is held."""
-        if self.path is None or not (self._broken or self.read_only):
-            return
-        due = time.monotonic() >= self._retry_at and os.access(self.path.parent, os.W_OK)
-        if not (self._broken or due):
+        if not self._file.due():
             return
         with self._gate.alone(REVIVE_PAUSE_S) as alone:
             if not alone:
                 return
-            with contextlib.suppress(duckdb.Error):
-                self._shut()
-            if not (due and self._open_to_write(self.path)):
-                self._connection = engine.connect(self.path, read_only=True)
-                self.read_only = True
-            self._allowance.renew()
-            self._broken = self._muddled = False
-            self._inode = _inode(self.path)
+            self._reopen()
+            if not self.read_only:
+                log.warning("the store is open for writing again")
 
-    def _open_to_write(self, path: Path) -> bool:
-        self._retry_at = time.monotonic() + RETRY_S
-        try:
-            self._connection = engine.connect(path)
-        except (StoreFullError, StoreReadOnlyError) as error:
-            self.trouble = str(error)
-            log.warning("%s; it is opened for reading", error)
-            return False
-        self.read_only = False
-        log.warning("the store is open for writing again")
-        return True
+    def _reopen(self) -> None:
+        self.trouble = self._file.reopen() or self.trouble
+        self._allowance.renew()
 
     def require_room(self) -> None:
         """Refuse to take more in while less than ``reserve_bytes`` are free (``room``).
@@ -293,8 +267,8 @@ class Store:
         self._refuse_broken()
         try:
             with (
-                mapped_errors(self.path, self._give_up),
-                self._connection.cursor() as cursor,
+                mapped_errors(self.path, self._file.give_up),
+                self._file.cursor() as cursor,
                 self._allowance.headroom(commit.COMMIT_BYTES),
             ):
                 cursor.execute("CHECKPOINT")
@@ -316,7 +290,7 @@ class Store:
             if self.read_only:
                 return False
             with self._gate.alone(SWAP_PAUSE_S) as alone:
-                if not alone or self._broken:
+                if not alone or self._file.broken:
                     return False
                 self._allowance.squeeze()
         return True
@@ -336,7 +310,7 @@ class Store:
 
     def replaced(self) -> bool:
         """Return whether another file stands where this store's file was, or none at all."""
-        return self.path is not None and _inode(self.path) != self._inode
+        return self._file.replaced()
 
     def rewrite(self, *, patience_s: float = 30.0) -> bool:
         """Write the file anew without its holes, so that the disk gets the room back.
@@ -356,8 +330,8 @@ class Store:
             self._refuse_broken()
             room.remove(copy)
             try:
-                with mapped_errors(copy, self._give_up):
-                    engine.copy_database(self._connection, copy)
+                with mapped_errors(copy, self._file.give_up):
+                    engine.copy_database(self._file.connection, copy)
                 return self._take_place(copy, patience_s)
             finally:
                 room.remove(copy)
@@ -368,14 +342,8 @@ class Store:
         while True:
             with self._gate.alone(min(SWAP_PAUSE_S, patience_s)) as alone:
                 if alone:
-                    with mapped_errors(self.path):
-                        self._connection.close()
-                        copy.replace(self.path)
-                    self._broken = True  # until the new file is open
-                    self._connection = engine.connect(self.path)
-                    self._allowance.renew()
-                    self._broken = False
-                    self._inode = _inode(self.path)
+                    self._file.take(copy)
+                    self._reopen()
                     return True
             if time.monotonic() > until:
                 return False
@@ -388,18 +356,4 @@ class Store:
     def close(self) -> None:
         """Close the file. Safe to call twice."""
         with self._writing:
-            self._shut()
-
-    def _shut(self) -> None:
-        """Close the file: of an open database that is not to be trusted, the log is the truth."""
-        if self._broken:
-            with contextlib.suppress(duckdb.Error):
-                self._connection.execute("PRAGMA disable_checkpoint_on_shutdown")
-        self._connection.close()
-
-
-def _inode(path: Path | None) -> int | None:
-    try:
-        return None if path is None else path.stat().st_ino
-    except OSError:
-        return None
+            self._file.close()
