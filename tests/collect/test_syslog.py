@@ -80,3 +80,100 @@ def test_a_file_that_is_followed_for_days_stays_in_its_year(tmp_path: Path) -> N
             bookmark = dict(batch.bookmark)
             times += batch.tables["dns_log"].column("ts").to_pylist()
     assert times == [START + timedelta(days=day) for day in range(4)]
+
+
+ASKED = (
+    ("192.168.1.2", "query[A] www.bank.example from 192.168.1.10"),
+    ("192.168.1.2", "forwarded www.bank.example to 9.9.9.9"),
+    ("192.168.1.3", "query[A] evil.example from 192.168.1.66"),
+    ("192.168.1.3", "forwarded evil.example to 9.9.9.9"),
+)
+ANSWERED = (
+    ("192.168.1.2", "reply www.bank.example is <CNAME>"),
+    ("192.168.1.3", "reply evil.example is 203.0.113.66"),
+    ("192.168.1.2", "reply cdn.bank.example is 198.51.100.7"),
+)
+NUMBERED = (
+    ("192.168.1.2", "12 192.168.1.10/5000 query[A] www.bank.example from 192.168.1.10"),
+    ("192.168.1.3", "12 192.168.1.66/5000 query[A] evil.example from 192.168.1.66"),
+    ("192.168.1.2", "12 192.168.1.10/5000 reply www.bank.example is 198.51.100.7"),
+    ("192.168.1.3", "12 192.168.1.66/5000 reply evil.example is 203.0.113.66"),
+)
+
+
+def said(rows: list[dict[str, Any]]) -> list[tuple[str, str, list[str] | None]]:
+    return sorted((row["src_ip"], row["rrname"], row["answers"]) for row in rows)
+
+
+BOTH = [
+    ("192.168.1.10", "www.bank.example", ["198.51.100.7"]),
+    ("192.168.1.66", "evil.example", ["203.0.113.66"]),
+]
+
+
+@pytest.mark.parametrize("lines", [ASKED + ANSWERED, NUMBERED])
+def test_two_resolvers_answers_do_not_mix(desk: Desk, lines: tuple[tuple[str, str], ...]) -> None:
+    for sender, text in lines:
+        desk.send(text, sender=sender)
+    assert said(desk.read(final=True)) == BOTH
+
+
+def test_what_waits_of_each_resolver_is_taken_up_again(desk: Desk) -> None:
+    for sender, text in ASKED:
+        desk.send(text, sender=sender)
+    assert desk.read() == []
+    desk.collector = desk.made()
+    for sender, text in ANSWERED:
+        desk.send(text, sender=sender)
+    assert said(desk.read(final=True)) == BOTH
+    assert desk.bookmark == {"open": {}}
+
+
+def test_an_old_bookmark_is_taken_over_by_the_first_that_sends(desk: Desk) -> None:
+    for sender, text in ASKED[:2]:
+        desk.send(text, sender=sender)
+    desk.read()
+    assert desk.bookmark is not None
+    held: Any = desk.bookmark["open"]
+    desk.bookmark = {"open": {"dnsmasq": held["192.168.1.2"]["dnsmasq"]}}
+    desk.collector = desk.made()
+    assert desk.read() == []
+    desk.send(ANSWERED[0][1])
+    desk.send(ANSWERED[2][1])
+    assert said(desk.read(final=True)) == BOTH[:1]
+    assert desk.bookmark == {"open": {}}
+
+
+@pytest.mark.parametrize("held", [5, {"dnsmasq": 5}, {"a": {"b": [1]}}, {"a": {"dnsmasq": {}}}])
+def test_a_damaged_bookmark_costs_what_waited_only(desk: Desk, held: object) -> None:
+    desk.bookmark = {"open": held}
+    for sender, text in NUMBERED:
+        desk.send(text, sender=sender)
+    assert said(desk.read(final=True)) == BOTH
+
+
+def test_the_sender_that_was_silent_longest_goes_out_first(desk: Desk) -> None:
+    count = network_logs.MAX_SENDERS
+    for number in range(count):
+        name = f"n{number:03}.example"
+        desk.send(f"query[A] {name} from 192.168.1.5", sender=f"10.0.0.{number}")
+    assert desk.read() == []
+    desk.send("query[A] again.example from 192.168.1.5", sender="10.0.0.0")
+    desk.send("query[A] more.example from 192.168.1.5", sender="10.0.1.1")
+    assert [row["rrname"] for row in desk.read()] == ["n001.example"]
+    assert desk.bookmark is not None
+    held: Any = desk.bookmark["open"]
+    assert len(held) == count
+    assert "10.0.0.1" not in held
+    assert len(desk.read(final=True)) == count + 1
+
+
+def test_many_senders_hold_no_more_queries_than_one_may(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dnsmasq, "MAX_OPEN", 10)
+    for number in range(8):
+        for sender in ("10.0.0.1", "10.0.0.2"):
+            desk.send(f"query[A] n{number}.example from 192.168.1.5", sender=sender)
+    assert len(desk.read()) == 8
+    assert len(desk.read(final=True)) == 8

@@ -137,6 +137,11 @@ class Assembler:
         phrase, name, value = answer.groups()
         return self._answer(phrase, name.lower(), value, serial)
 
+    @property
+    def waiting(self) -> int:
+        """How many queries are held."""
+        return len(self._open)
+
     def take(self, before: datetime | None) -> list[dict[str, object]]:
         """Return the rows of the queries that are complete, or were asked before ``before``.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import struct
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +27,14 @@ LINE_FORMATS = ("filterlog", "netfilter", "unifi-cef", "dnsmasq", "unbound")
 
 MAX_LINE_CHARS = 8192
 
+MAX_SENDERS = 64
+"""How many senders of syslog are told apart; the one that was silent longest leaves first."""
+
 SET_CLOCK_S = 946_684_800
 """The year 2000: an exporter that says it is earlier has a clock that was never set."""
+
+_ANYBODY = ""
+"""Whose queries a bookmark holds that names no sender: the first that sends takes them over."""
 
 _PRI = re.compile(r"<\d{1,3}>(?:1 (?=\d{4}-))?")
 _RFC_5424 = re.compile(
@@ -135,6 +142,18 @@ def in_our_time(rows: list[dict[str, Any]], data: bytes, arrived_s: float) -> li
     ]
 
 
+@dataclass(slots=True)
+class _Sender:
+    """The lines of one sender by format, and the queries of each that the bookmark keeps."""
+
+    readings: dict[str, Reading] = field(default_factory=dict)
+    waiting: dict[str, object] = field(default_factory=dict)
+
+    def held(self) -> dict[str, object]:
+        """Return the queries that wait, by format."""
+        return {kind: queries for kind, queries in self.waiting.items() if queries}
+
+
 class SyslogCollector(_UdpCollector):
     """Read firewall and resolver lines that other machines send by syslog."""
 
@@ -149,8 +168,8 @@ class SyslogCollector(_UdpCollector):
     ) -> None:
         super().__init__(Listener(host, port))
         self._timezone = timezone
-        self._readings: dict[str, Reading] = {}
-        self._waiting: dict[str, object] = {}
+        self._senders: dict[str, _Sender] = {}
+        self._leaving: list[Reading] = []
         self._begun = False
 
     def batches(
@@ -162,8 +181,9 @@ class SyslogCollector(_UdpCollector):
             CollectorError: the port is taken or may not be used.
         """
         now = _now()
-        for reading in self._readings.values():
-            reading.clock.refer(now)  # some query may always wait, so a reading lives for days
+        for known in self._senders.values():
+            for reading in known.readings.values():
+                reading.clock.refer(now)  # some query may always wait, so a reading lives for days
         self._restore(bookmark or {})
         self.listener.start()
         dropped, rejects = self._lost()
@@ -175,29 +195,31 @@ class SyslogCollector(_UdpCollector):
                 rejects.append(Reject(reason=why, place=sender, sample=data[:2000]))
                 continue
             block = Block(lines=[line.encode()], start=number, end=number)
-            self._reading(kind).take(block.lines[0], block, 0)
+            self._reading(sender, kind).take(block.lines[0], block, 0)
+        self._make_room()
+        while self._leaving:
+            batch = self._leaving.pop(0).batch(None, before=None)
+            yield self._batch(batch, rejects, dropped)
+            rejects, dropped = [], 0
         before = None if final else dnsmasq.hold_limit(now)
-        for kind, reading in list(self._readings.items()):
-            if reading.pending(before):
-                batch = reading.batch(None, before=before)
-                self._waiting[kind] = batch.bookmark.get("open")
-                yield Batch(
-                    tables=batch.tables,
-                    bookmark={"open": dict(self._waiting)},
-                    rejects=(*batch.rejects, *rejects),
-                    events=batch.events,
-                    dropped=dropped,
-                )
-                rejects, dropped = [], 0
-            if reading.idle():
-                del self._readings[kind]
+        for known in list(self._senders.values()):
+            for kind, reading in list(known.readings.items()):
+                if reading.pending(before):
+                    batch = reading.batch(None, before=before)
+                    known.waiting[kind] = batch.bookmark.get("open")
+                    yield self._batch(batch, rejects, dropped)
+                    rejects, dropped = [], 0
+                if reading.idle():
+                    del known.readings[kind]
+                    known.waiting.pop(kind, None)
         if rejects or dropped:
-            yield Batch(
-                tables={},
-                bookmark={"open": dict(self._waiting)},
-                rejects=tuple(rejects),
-                dropped=dropped,
-            )
+            yield self._batch(Batch(tables={}, bookmark={}), rejects, dropped)
+
+    def _batch(self, batch: Batch, rejects: list[Reject], dropped: int) -> Batch:
+        """Return a batch with the bookmark of all senders, and what no reading knows of."""
+        held = {name: waiting for name, one in self._senders.items() if (waiting := one.held())}
+        refused = (*batch.rejects, *rejects)
+        return replace(batch, bookmark={"open": held}, rejects=refused, dropped=dropped)
 
     def _restore(self, bookmark: Mapping[str, object]) -> None:
         """Take up the queries whose answer was still to come when Guardian ended."""
@@ -206,15 +228,51 @@ class SyslogCollector(_UdpCollector):
             self._begun = True
             return
         self._begun = True
-        for kind in LINE_FORMATS:
-            if held.get(kind):
-                self._reading(kind).restore({"open": held[kind]})
+        for name, kinds in held.items():
+            if isinstance(kinds, list):  # an old one, by format alone
+                self._take_up(_ANYBODY, name, kinds)
+            elif isinstance(kinds, dict):
+                for kind, queries in kinds.items():
+                    self._take_up(name, kind, queries)
 
-    def _reading(self, kind: str) -> Reading:
-        if kind not in self._readings:
-            spec = parser_spec.shipped(kind)
-            self._readings[kind] = Reading(spec, Clock(self._timezone, _now()))
-        return self._readings[kind]
+    def _take_up(self, sender: str, kind: str, queries: object) -> None:
+        if kind in LINE_FORMATS and queries:
+            self._reading(sender, kind).restore({"open": queries})
+            self._senders[sender].waiting[kind] = queries
+
+    def _reading(self, sender: str, kind: str) -> Reading:
+        """Return the reading of a sender's lines; the sender is now the latest."""
+        known = self._senders.pop(sender, None) or _Sender()
+        self._senders[sender] = known
+        if len(self._senders) > MAX_SENDERS:
+            self._let_go()
+        if kind not in known.readings:
+            anybody = self._senders.get(_ANYBODY, known)
+            if kind in anybody.readings:
+                known.readings[kind] = anybody.readings.pop(kind)
+                known.waiting[kind] = anybody.waiting.pop(kind, None)
+            else:
+                clock = Clock(self._timezone, _now())
+                known.readings[kind] = Reading(parser_spec.shipped(kind), clock)
+        return known.readings[kind]
+
+    def _make_room(self) -> None:
+        """Hold no more queries over all senders than one resolver's log may."""
+        while len(self._senders) > 1 and self._waiting() > dnsmasq.MAX_OPEN:
+            self._let_go()
+
+    def _waiting(self) -> int:
+        return sum(
+            reading.joined.waiting
+            for known in self._senders.values()
+            for reading in known.readings.values()
+            if reading.joined is not None
+        )
+
+    def _let_go(self) -> None:
+        """Forget the sender that was silent longest; what it holds is stored as it is."""
+        known = self._senders.pop(next(iter(self._senders)))
+        self._leaving += [one for one in known.readings.values() if not one.idle()]
 
 
 def _now() -> datetime:
