@@ -6,7 +6,6 @@ file, is read whole when it changed, and only its new lines become rows.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 from dataclasses import dataclass, field, replace
@@ -16,8 +15,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pyarrow as pa
 
-from guardian.collect import columns, compressed, dnsmasq, parser_spec
-from guardian.collect.blocks import BLOCK_BYTES, MAX_LINE_BYTES, Block, blocks
+from guardian.collect import columns, compressed, dnsmasq, parser_spec, snapshot
+from guardian.collect.blocks import BLOCK_BYTES, MAX_LINE_BYTES, Block
 from guardian.collect.tail_mark import Mark
 from guardian.collect.tailer import Tailer
 from guardian.collect.text_rows import LineError, LineParser
@@ -36,9 +35,6 @@ if TYPE_CHECKING:
 
 BATCH_LINES = 50_000
 """How many lines make one batch."""
-
-MAX_SNAPSHOT_LINES = 20_000
-"""How many lines of a snapshot are kept apart; a home has no more leases."""
 
 SNIFF_LINES = 50
 
@@ -95,7 +91,7 @@ class TextLogCollector:
         clock = Clock(_noted_zone(self.path) or self.timezone, reference)
         reading = Reading(self.spec, clock, file_time=written)
         if self.spec.snapshot:
-            yield from self._snapshot(reading, bookmark or {})
+            yield from self._snapshot(reading, bookmark or {}, final=final)
             return
         yield from self._log(reading, bookmark or {}, final=final)
 
@@ -140,25 +136,20 @@ class TextLogCollector:
         if reading.pending(before):
             yield reading.batch(mark, before=before)
 
-    def _snapshot(self, reading: Reading, bookmark: Mapping[str, object]) -> Iterator[Batch]:
-        held = bookmark.get("lines")
-        known = frozenset(held) if isinstance(held, list) else frozenset()
-        now: list[str] = []
+    def _snapshot(
+        self, reading: Reading, bookmark: Mapping[str, object], *, final: bool
+    ) -> Iterator[Batch]:
         try:
-            for block in blocks(self.path, 0, final=True):
-                reading.rejects.extend(block.rejects)
-                for index, line in enumerate(block.lines):
-                    digest = hashlib.blake2b(line, digest_size=6).hexdigest()
-                    first = index == 0 and block.start == 0 and self.spec.header
-                    if len(now) < MAX_SNAPSHOT_LINES:
-                        now.append(digest)
-                    if first or digest not in known:
-                        reading.take(line, block, index)
+            seen = snapshot.look(self.path, bookmark, final=final, header=self.spec.header)
         except OSError as error:
             msg = f"cannot read {self.path}: {error.strerror}"
             raise CollectorError(msg) from error
-        if frozenset(now) != known:
-            yield reading.batch(None, before=None, more={"lines": now})
+        if not seen.changed:
+            return
+        reading.rejects.extend(seen.rejects)
+        for line, block in seen.lines:
+            reading.take(line, block, 0)
+        yield reading.batch(None, before=None, more=seen.bookmark)
 
 
 def _noted_zone(path: Path) -> str | None:
