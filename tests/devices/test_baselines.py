@@ -3,11 +3,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from guardian.detect.devices import update
+from guardian.detect.devices import update, usual
 from guardian.store import baselines, devices, rollup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from guardian.store import Store
 
     from .conftest import House
 
@@ -138,3 +140,37 @@ def test_the_update_keeps_them_fresh(house: House) -> None:
 def test_a_store_without_rollups_has_none(house: House) -> None:
     with house.store.transaction() as tx:
         assert baselines.rebuild(tx, offset_s=0) == 0
+
+
+def sum_hours(store: Store, hours: range, *, mark: int) -> None:
+    with store.transaction() as tx:
+        tx.execute(
+            "INSERT INTO rollup_1h SELECT $t + to_hours(h::INTEGER), 'dev', 'a.example', 'tls', "
+            "10, 1000000, 1000000 FROM range($first, $last) r(h)",
+            {"t": T0, "first": hours.start, "last": hours.stop},
+        )
+        tx.execute("INSERT OR REPLACE INTO rollup_mark VALUES ('flow', ?)", [mark])
+
+
+def until(store: Store) -> datetime | None:
+    with store.read() as reader:
+        found: datetime | None = reader.value("SELECT max(made_at) FROM baseline")
+    return found
+
+
+def test_new_sums_are_learned_from_each_hour_whatever_findings_do(memory_store: Store) -> None:
+    store = memory_store
+    with store.transaction() as tx:  # a mark of another kind: microseconds since 1970
+        tx.execute("INSERT INTO rollup_mark VALUES ('evidence', 1763636400000000)")
+    assert not usual.update(store, T0), "there are no sums yet"
+    sum_hours(store, range(-600, 0), mark=1000)
+    assert usual.update(store, T0)
+    assert not usual.update(store, T0 + 2 * usual.EVERY), "nothing came"
+    sum_hours(store, range(6), mark=2000)
+    assert not usual.update(store, T0 + usual.EVERY / 2), "once an hour"
+    assert usual.update(store, T0 + timedelta(hours=6))
+    assert until(store) == T0 + timedelta(hours=5)
+    sum_hours(store, range(6, 7), mark=3000)
+    assert usual.update(store, T0 + timedelta(days=365)), "a clock that is wrong"
+    sum_hours(store, range(7, 8), mark=4000)
+    assert usual.update(store, T0 + timedelta(hours=8)), "and right again"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from guardian.store.connection import Store
-    from guardian.store.reader import Transaction
+    from guardian.store.reader import Reader, Transaction
 
 _MARK = "flow"
 _ATTRIBUTED = "devices"
@@ -69,8 +69,13 @@ def update(store: Store, *, attributed: bool = False) -> int:
         added += step
 
 
+def summed(reader: Reader) -> int:
+    """Return the id up to which flows are in the sums; 0 when none is."""
+    return int(reader.value("SELECT last_id FROM rollup_mark WHERE name = ?", [_MARK]) or 0)
+
+
 def _step(tx: Transaction, *, attributed: bool) -> int:
-    last = int(tx.value("SELECT last_id FROM rollup_mark WHERE name = ?", [_MARK]) or 0)
+    last = summed(tx)
     seen = tx.value("SELECT last_id FROM detector_mark WHERE detector = ?", [_ATTRIBUTED])
     limit = int(seen or 0) if attributed else None
     # Ids are shared by all tables: the end of a chunk is the id of a flow.

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from guardian.detect.base import utc_offset_s
-from guardian.store import baselines, findings
+from guardian.store import baselines, findings, rollup
 from guardian.store.devices import BASELINE_MARK as MARK
 
 if TYPE_CHECKING:
@@ -23,10 +23,12 @@ def update(store: Store, now: datetime) -> bool:
     """Rebuild the baselines when an hour has passed and there are new sums."""
     with store.read() as reader:
         mark = findings.marks(reader).get(MARK)
-        newest = int(reader.value("SELECT max(last_id) FROM rollup_mark") or 0)
+        newest = rollup.summed(reader)
     if newest == 0:
         return False
-    if mark is not None and (newest == mark.last_id or now - mark.ran_at < EVERY):
+    # A rebuild dated ahead was made while the clock was wrong: its figures are, too.
+    lately = mark is not None and timedelta(0) <= now - mark.ran_at < EVERY
+    if mark is not None and (newest == mark.last_id or lately):
         return False
     begun = time.perf_counter()
     with store.transaction() as tx:
