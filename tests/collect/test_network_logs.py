@@ -106,6 +106,46 @@ def test_version_5_and_its_two_directions() -> None:
     assert (row["state"], row["tcp_flags_ts"], row["tcp_flags_tc"]) == ("closed", 0x1B, 0x1B)
 
 
+UPTIME_FIELDS = [(8, 4), (12, 4), (4, 1), (22, 4), (21, 4)]
+
+
+def of_uptime(first_ms: int, last_ms: int) -> bytes:
+    """A record of UPTIME_FIELDS."""
+    return socket.inet_aton("192.168.1.5") + socket.inet_aton("203.0.113.9") + struct.pack(
+        "!BII", 17, first_ms, last_ms
+    )  # fmt: skip
+
+
+def a_set(number: int, body: bytes) -> bytes:
+    return struct.pack("!HH", number, len(body) + 4) + body
+
+
+def template_of(fields: list[tuple[int, int]], number: int = 300) -> bytes:
+    body = struct.pack("!HH", number, len(fields))
+    return body + b"".join(struct.pack("!HH", kind, size) for kind, size in fields)
+
+
+def test_an_uptime_that_began_at_0_again_dates_no_flow_ahead() -> None:
+    """After 49.7 days of 32 bits: what began before is older than the count."""
+    wrap = 1 << 32
+    spans = ((wrap - 60_000, wrap - 1000), (wrap - 60_000, 300), (100, 400), (520, 550))
+    data = a_set(0, template_of(UPTIME_FIELDS)) + a_set(300, b"".join(of_uptime(*s) for s in spans))
+    rows, problems = Decoder().decode(struct.pack("!HHIIII", 9, 5, 500, NOW, 1, 0) + data, "::1")
+    assert problems == []
+    sent = datetime.fromtimestamp(NOW, UTC).replace(tzinfo=None)
+    ago_ms = [
+        tuple(round((sent - row[key]) / timedelta(milliseconds=1)) for key in ("ts", "end_ts"))
+        for row in rows
+    ]
+    assert ago_ms == [(60_500, 1500), (60_500, 200), (400, 100), (-20, -50)]
+    five = bytearray(version_5())
+    five[4:8] = struct.pack("!I", 2000)  # its first flow lasted from 1,000 to 3,000
+    for at in (24, 72):
+        five[at + 24 : at + 28] = struct.pack("!I", wrap - 1000)
+    rows, _ = Decoder().decode(bytes(five), "::1")
+    assert [sent - row["ts"] for row in rows] == [timedelta(seconds=3)] * 2
+
+
 def test_version_9_waits_for_its_template() -> None:
     template, data = version_9()
     decoder = Decoder()

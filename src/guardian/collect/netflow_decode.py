@@ -26,6 +26,25 @@ _VARIABLE = 0xFFFF
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the store's times are naive UTC
 _V5 = struct.Struct("!4s4s4xHHIIIIHHxBBB")
 _V5_RECORD_BYTES = 48
+_UPTIME_MS = 1 << 32
+"""A router counts the time since its start in 32 bits: after 49.7 days it begins at 0 again."""
+_AHEAD_MS = 60_000
+"""A time since the start that is further ahead of its datagram's is one of before that."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Clock:
+    """When a datagram was sent, and how long its exporter had been up; None: nobody knows."""
+
+    sent_ms: int
+    uptime_ms: int | None = None
+
+    def at(self, uptime_ms: int) -> float:
+        """Return the seconds since 1970 of a time since the start."""
+        if self.uptime_ms is None:
+            return self.sent_ms / 1000
+        ago_ms = (self.uptime_ms + _AHEAD_MS - uptime_ms) % _UPTIME_MS - _AHEAD_MS
+        return (self.sent_ms - ago_ms) / 1000
 
 
 @dataclass(slots=True)
@@ -57,10 +76,10 @@ class Decoder:
     ) -> None:
         if version == 9:
             _, _, uptime, seconds, _, domain = struct.unpack_from("!HHIIII", data)
-            at, boot_ms = 20, seconds * 1000 - uptime
+            at, clock = 20, _Clock(sent_ms=seconds * 1000, uptime_ms=uptime)
         else:
             _, size, seconds, _, domain = struct.unpack_from("!HHIII", data)
-            at, boot_ms = 16, 0
+            at, clock = 16, _Clock(sent_ms=seconds * 1000)
             data = data[:size]
         while at + 4 <= len(data):
             number, size = struct.unpack_from("!HH", data, at)
@@ -82,14 +101,14 @@ class Decoder:
                     for fields in _records(body, template):
                         self.templates.note_options(key, fields)
                 else:
-                    rows += self._flows(key, _records(body, template), boot_ms, seconds)
+                    rows += self._flows(key, _records(body, template), clock)
 
     def _flows(
-        self, exporter: Exporter, records: list[Fields], boot_ms: int, seconds: int
+        self, exporter: Exporter, records: list[Fields], clock: _Clock
     ) -> list[dict[str, Any]]:
         found = []
         for fields in records:
-            row = _row(fields, boot_ms, seconds)
+            row = _row(fields, clock)
             if row is not None:
                 found.append(_scaled(row, self.templates.rate(exporter, fields)))
         return found
@@ -120,15 +139,15 @@ def _records(body: bytes, template: Template) -> list[Fields]:
     return found
 
 
-def _row(fields: Fields, boot_ms: int, now_s: int) -> dict[str, Any] | None:
+def _row(fields: Fields, clock: _Clock) -> dict[str, Any] | None:
     """Return a flow row; None for a record without addresses (options, counters)."""
     source = _address(fields, 8, 27)
     target = _address(fields, 12, 28)
     if source is None or target is None:
         return None
     proto = _number(fields, 4)
-    start = _time(fields, (152, 154, 150), 22, boot_ms, now_s)
-    end = _time(fields, (153, 155, 151), 21, boot_ms, now_s)
+    start = _time(fields, (152, 154, 150), 22, clock)
+    end = _time(fields, (153, 155, 151), 21, clock)
     icmp = _number(fields, 32)
     is_icmp = proto in (1, 58)
     row: dict[str, Any] = {
@@ -199,10 +218,8 @@ def _address(fields: Fields, four: int, six: int) -> str | None:
     return None
 
 
-def _time(
-    fields: Fields, kinds: tuple[int, int, int], uptime_kind: int, boot_ms: int, now_s: int
-) -> datetime:
-    """Return a time of a record: absolute, or since boot, or (without any) the export's own."""
+def _time(fields: Fields, kinds: tuple[int, int, int], uptime_kind: int, clock: _Clock) -> datetime:
+    """Return a time of a record: absolute, or since the start, or else the export's own."""
     milli, micro, whole = kinds
     raw_micro = fields.get((0, micro), b"")
     if (value := _number(fields, milli)) is not None:
@@ -212,9 +229,9 @@ def _time(
         return _at(seconds - 2_208_988_800 + fraction / 2**32)
     if (value := _number(fields, whole)) is not None:
         return _at(value)
-    if boot_ms and (value := _number(fields, uptime_kind)) is not None:
-        return _at((boot_ms + value) / 1000)
-    return _at(now_s)
+    if (value := _number(fields, uptime_kind)) is not None:
+        return _at(clock.at(value))
+    return _at(clock.sent_ms / 1000)
 
 
 def _at(seconds: float) -> datetime:
@@ -226,7 +243,7 @@ def _at(seconds: float) -> datetime:
 
 def _version_5(data: bytes) -> list[dict[str, Any]]:
     _, count, uptime, seconds, nanoseconds = struct.unpack_from("!HHIII", data)
-    boot_ms = seconds * 1000 + nanoseconds // 1_000_000 - uptime
+    clock = _Clock(sent_ms=seconds * 1000 + nanoseconds // 1_000_000, uptime_ms=uptime)
     if len(data) < 24 + count * _V5_RECORD_BYTES:
         msg = "a datagram that is cut or damaged"
         raise FlowExportError(msg)
@@ -243,7 +260,7 @@ def _version_5(data: bytes) -> list[dict[str, Any]]:
         }  # fmt: skip
         if proto == 1:
             fields[(0, 32)] = dport.to_bytes(2)
-        row = _row(fields, boot_ms, seconds)
+        row = _row(fields, clock)
         if row is not None:
             rows.append(_scaled(row, sampling))
     return rows
