@@ -39,7 +39,10 @@ KEY = ("ts", "src_ip", "rrname", "rrtype")
 """AdGuard Home gives no ids: this tells a query, to the nanosecond that it was asked."""
 
 _BLOCKED = "Filtered"
-_LOCAL = "Rewrite"
+_SAFE_SEARCH = "FilteredSafeSearch"
+"""The name is answered, with the address of a search that leaves out what is not for children."""
+
+_LOCAL = ("Rewrite", _SAFE_SEARCH)
 
 
 class AdguardApiCollector:
@@ -135,7 +138,7 @@ def _row(entry: Entry, clock: text_values.Clock) -> dict[str, Any] | None:
     if when is None or client is None or name is None:
         return None
     reason = entry.reason or "NotFilteredNotFound"
-    blocked = reason.startswith(_BLOCKED) and reason != "FilteredSafeSearch"
+    blocked = reason.startswith(_BLOCKED) and reason != _SAFE_SEARCH
     status = "blocked" if blocked else "cached" if entry.cached else "forwarded"
     answers = [str(item.value)[:512] for item in (entry.answer or ())[:64] if item.value]
     return {
