@@ -34,7 +34,7 @@ REASONS = [
 def test_a_reason_means_the_same_in_the_log_and_in_the_api(
     *, word: str, number: int, filtered: bool, meant: tuple[bool, str]
 ) -> None:
-    clock = Clock("UTC", datetime(2026, 6, 15))  # noqa: DTZ001 - naive means UTC here
+    clock = Clock("UTC", datetime(2026, 6, 15))
     line = {
         "IP": "192.168.1.5", "T": TIME, "QH": "a.example", "QT": "A", "Elapsed": 1000,
         "Result": {"IsFiltered": filtered, "Reason": number},
