@@ -12,6 +12,7 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from guardian.collect import compressed
 from guardian.collect.tail_mark import Mark
 from guardian.collect.tailer import Tailer
 from guardian.errors import CollectorError
@@ -212,6 +213,99 @@ def test_the_mark_of_an_older_guardian_is_gone_on_from(log: Path, pack: str) -> 
     log.write_bytes(b"b1\n")
     follower.read()
     assert follower.lines == [b"a1", b"a2", b"a3", b"b1"]
+
+
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch) -> set[Path]:
+    """Return the files that are to be refused, as by their mode if tests did not run as root."""
+    names: set[Path] = set()
+    asked = compressed.is_compressed
+
+    def refusing(path: Path) -> bool:
+        if path in names:
+            raise PermissionError(13, "Permission denied", str(path))
+        return asked(path)
+
+    monkeypatch.setattr(compressed, "is_compressed", refusing)
+    return names
+
+
+def test_an_old_rotated_file_that_cannot_be_read_is_not_even_opened(
+    log: Path, refused: set[Path]
+) -> None:
+    log.write_bytes(b"old\n")
+    refused.add(_rotate(log, "eve.json.5", "gz", age_s=86_400))
+    log.write_bytes(b"a1\n")
+    follower = Follower(log)
+    follower.read()
+    log.rename(log.with_name("eve.json.1"))
+    log.write_bytes(b"b1\n")
+    follower.read()
+    assert follower.lines == [b"a1", b"b1"]
+    assert not follower.reasons
+
+
+@pytest.mark.parametrize("how", ["refused", "damaged"])
+def test_a_rotated_file_that_cannot_be_read_is_said_once_and_passed_over(
+    log: Path, refused: set[Path], how: str
+) -> None:
+    log.write_bytes(b"a1\n")
+    follower = Follower(log)
+    follower.read()
+    with log.open("ab") as file:
+        file.write(b"a2\n")
+    _rotate(log, "eve.json.3", "plain")
+    for name, ahead_s in (("eve.json.2", 5), ("eve.json.1", 10)):
+        log.write_bytes(name.encode() + b"\n")
+        _rotate(log, name, "gz", age_s=-ahead_s)
+    lost = log.with_name("eve.json.2.gz")
+    why = "Permission denied" if how == "refused" else "damaged at its beginning"
+    if how == "refused":
+        refused.add(lost)
+    else:
+        lost.write_bytes(lost.read_bytes()[:3] + b"\xff" * 20)
+        _age(lost, -5)
+    log.write_bytes(b"c1\n")
+    with pytest.raises(CollectorError, match=f"^cannot read {lost}: {why}$"):
+        follower.read()
+    follower.read()
+    assert follower.lines == [b"a1", b"a2", b"eve.json.1", b"c1"]
+    assert follower.reasons == [f"a rotated log was not read: {why}"]
+    assert follower.places == [str(lost)]
+
+
+def test_the_file_that_was_being_read_may_be_the_one_that_cannot(
+    log: Path, refused: set[Path]
+) -> None:
+    log.write_bytes(b"a1\n")
+    follower = Follower(log)
+    follower.read()
+    refused.add(_rotate(log, "eve.json.1", "gz", age_s=-5))
+    log.write_bytes(b"b1\n")
+    with pytest.raises(CollectorError, match="Permission denied"):
+        follower.read()
+    follower.read()
+    assert follower.lines == [b"a1", b"b1"]
+    assert follower.reasons == ["a rotated log was not read: Permission denied"]
+
+
+def test_a_file_that_is_being_packed_is_read_from_the_plain_one(
+    log: Path, refused: set[Path]
+) -> None:
+    log.write_bytes(b"a1\n")
+    follower = Follower(log)
+    follower.read()
+    _rotate(log, "eve.json.1", "plain", age_s=-5)
+    begun = log.with_name("eve.json.1.gz")
+    begun.write_bytes(b"\x1f\x8b\x08")
+    _age(begun, -6)
+    refused.add(begun)  # gzip opens it for its owner only
+    log.write_bytes(b"b1\n")
+    follower.read()
+    refused.clear()
+    follower.read()
+    assert follower.lines == [b"a1", b"b1"]
+    assert not follower.reasons
 
 
 def test_another_log_beside_ours_is_no_rotated_one(log: Path) -> None:

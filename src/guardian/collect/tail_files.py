@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from guardian.collect import compressed
 
 if TYPE_CHECKING:
+    import os
     from pathlib import Path
 
     from guardian.collect.tail_mark import Mark
@@ -113,31 +114,107 @@ def look(path: Path, *, final: bool) -> Seen | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """A file that cannot be read, which may hold what was not read yet."""
+
+    path: Path
+    inode: int
+    mtime_ns: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """The file of a mark, and what was written after it, oldest first."""
 
     own: Seen | None
-    newer: list[Seen]
+    newer: list[Seen | Unreadable]
 
 
 def find(log: Path, mark: Mark | None, current: Seen | None, since_ns: int) -> Found:
     """Find what a log was rotated into: the file of the mark, and those written after it.
 
     ``current`` is the log as it is now, which may be the file of the mark itself. Without
-    that file (or without a mark) those count that were written after ``since_ns``.
+    that file (or without a mark) those count that were written after ``since_ns``. Older ones
+    are not opened, unless the file of the mark is not among the others.
 
     Raises:
-        OSError: a folder cannot be listed, or a file not be read.
+        OSError: the folder cannot be listed.
     """
-    looked = [look(path, final=True) for path in rotated_files(log)[-MAX_ROTATED:]]
-    seen = _distinct([each for each in looked if each is not None])
-    if current is not None:
-        known = mark.inode if mark is not None and mark.inode != current.inode else None
-        seen = [each for each in seen if each.inode == known or not each.is_copy_of(current)]
-    own = _own(mark, [*seen, current] if current is not None else seen) if mark else None
-    since_ns = own.mtime_ns if own is not None else since_ns
-    newer = [each for each in seen if each is not own and each.mtime_ns > since_ns]
+    inode = mark.inode if mark is not None else None
+    fresh: list[Path] = []
+    older: list[Path] = []
+    for path in rotated_files(log)[-MAX_ROTATED:]:
+        state = _state(path)
+        if state is not None:
+            new = state.st_ino == inode or state.st_mtime_ns > since_ns - SAME_TIME_NS
+            (fresh if new else older).append(path)
+    seen, unreadable = _looked(fresh)
+    seen = _others(seen, current, inode)
+    logs = [current] if current is not None else []
+    own = _own(mark, [*seen, *logs]) if mark is not None else None
+    if mark is not None:  # not among them, or older than it was: somebody set its time
+        rest = [path for path in older if own is None or mtime(path) > own.mtime_ns]
+        seen = _others(seen + _looked(rest)[0], current, inode)
+        own = own or _own(mark, [*seen, *logs])
+    after_ns = own.mtime_ns if own is not None else since_ns
+    newer: list[Seen | Unreadable] = [
+        each for each in seen if each is not own and each.mtime_ns > after_ns
+    ]
+    # Without the file of the mark, any of these may be it.
+    newer += [x for x in unreadable if x.mtime_ns > after_ns or (mark is not None and own is None)]
     return Found(own=own, newer=sorted(newer, key=lambda each: (each.mtime_ns, str(each.path))))
+
+
+def _looked(paths: list[Path]) -> tuple[list[Seen], list[Unreadable]]:
+    """Return what files are, and which of them cannot be read."""
+    seen: list[Seen] = []
+    unreadable: list[Unreadable] = []
+    for path in paths:
+        why = "damaged at its beginning"
+        try:
+            found = look(path, final=True)
+            if found is not None:
+                seen.append(found)
+                continue
+            if not _is_broken(path):
+                continue
+        except OSError as error:
+            why = error.strerror or str(error)
+        state = _state(path)
+        if state is not None and not _is_being_packed(path):
+            unreadable.append(
+                Unreadable(path=path, inode=state.st_ino, mtime_ns=state.st_mtime_ns, why=why)
+            )
+    return seen, unreadable
+
+
+def _is_broken(path: Path) -> bool:
+    """Tell a compressed file of which nothing can be read from one that holds nothing."""
+    if not compressed.is_compressed(path):
+        return False
+    with compressed.open_plain(path) as file:
+        try:
+            file.read(1)
+        except compressed.BROKEN_STREAM:
+            return True
+    return False
+
+
+def _is_being_packed(path: Path) -> bool:
+    """Tell a compressed file beside the plain one that it is made from."""
+    return path.suffix in {".gz", ".zst"} and path.with_suffix("").is_file()
+
+
+def _others(seen: list[Seen], current: Seen | None, inode: int | None) -> list[Seen]:
+    """Return each content once, without the copies of the log that is being written."""
+    if current is None:
+        return _distinct(seen)
+    return [
+        each
+        for each in _distinct(seen)
+        if each.inode == inode != current.inode or not each.is_copy_of(current)
+    ]
 
 
 def _distinct(files: list[Seen]) -> list[Seen]:
@@ -176,6 +253,13 @@ def first_line(start: bytes, size: int = DIGEST_BYTES) -> str:
 def digest(data: bytes, size: int = DIGEST_BYTES) -> str:
     """Return a digest of so many bytes, in hexadecimal."""
     return hashlib.blake2b(data, digest_size=size or DIGEST_BYTES).hexdigest()
+
+
+def _state(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:
+        return None
 
 
 def mtime(path: Path) -> int:

@@ -17,12 +17,14 @@ The very first reading of a log that is followed begins with its rotated files o
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from guardian.collect import compressed, tail_files
+from guardian.collect.tail_files import Unreadable
 from guardian.collect.tail_lines import LineReader, Part
 from guardian.errors import CollectorError
+from guardian.model.batch import Reject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,18 +63,25 @@ class Tailer:
                 has been yielded before.
         """
         errors: list[str] = []  # a broken rotated file does not keep us from its successors
+        rejects: list[Reject] = []  # what is missing before the next chunk
         try:
             for part in list(self._parts(mark, final=final)):
+                if isinstance(part, Unreadable):
+                    errors.append(f"cannot read {part.path}: {part.why}")
+                    rejects.append(_missing(part))
+                    continue
                 if not _is_still(part):
-                    return  # renamed under our hands: the next call finds it again
-                yield from self._chunks(part, errors)
+                    break  # renamed under our hands: the next call finds it again
+                for chunk in self._chunks(part, errors):
+                    missing, rejects = tuple(rejects), []
+                    yield replace(chunk, rejects=missing + chunk.rejects) if missing else chunk
         except OSError as error:
             msg = f"cannot read {error.filename or self.path}: {error.strerror or error}"
             raise CollectorError(msg) from error
         if errors:
             raise CollectorError("; ".join(errors))
 
-    def _parts(self, mark: Mark | None, *, final: bool) -> Iterator[Part]:
+    def _parts(self, mark: Mark | None, *, final: bool) -> Iterator[Part | Unreadable]:
         current = tail_files.look(self.path, final=final)
         if mark is None:
             yield from self._first_parts(current, final=final)
@@ -88,23 +97,21 @@ class Tailer:
         over = final or current is not None
         if found.own is not None:
             yield Part.after(found.own, mark, final=over or found.own.packed)
-        for seen in found.newer:
-            yield Part.after(seen, None, final=over or seen.packed)
+        yield from _whole(found.newer, final=over)
         if current is not None:
             yield Part.after(current, None, final=final)
         elif not self.path.exists() and _unchanged_s(self.path.parent) > GONE_S:
             msg = f"{self.path}: the log is gone, and no other has taken its place"
             raise CollectorError(msg)
 
-    def _first_parts(self, current: Seen | None, *, final: bool) -> Iterator[Part]:
+    def _first_parts(self, current: Seen | None, *, final: bool) -> Iterator[Part | Unreadable]:
         back = not final and self.first_days > 0 and self.path.parent.is_dir()
         since_ns = time.time_ns() - int(self.first_days * _DAY_NS)
         rotated = tail_files.find(self.path, None, current, since_ns).newer if back else []
         if current is None and not rotated and not self.path.exists():
             msg = f"{self.path}: no such file"
             raise CollectorError(msg)
-        for seen in rotated:
-            yield Part.after(seen, None, final=current is not None or seen.packed)
+        yield from _whole(rotated, final=current is not None)
         if current is not None:
             yield Part.after(current, None, final=final)
 
@@ -120,6 +127,20 @@ class Tailer:
             yield from reader.chunks()
             if reader.error:
                 errors.append(reader.error)
+
+
+def _whole(files: list[Seen | Unreadable], *, final: bool) -> Iterator[Part | Unreadable]:
+    for each in files:
+        if isinstance(each, Unreadable):
+            yield each
+        else:
+            yield Part.after(each, None, final=final or each.packed)
+
+
+def _missing(file: Unreadable) -> Reject:
+    """Count a file once, with the first lines that are read after it."""
+    reason = f"a rotated log was not read: {file.why}"
+    return Reject(reason=reason, place=str(file.path), sample=b"")
 
 
 def _is_still(part: Part) -> bool:
