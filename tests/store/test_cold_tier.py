@@ -11,7 +11,8 @@ import duckdb
 import pytest
 
 from guardian.errors import StoreError, StoreFullError, StoreRetryError
-from guardian.store import Store, archive, clock, commit, connection
+from guardian.ops.health import health
+from guardian.store import Store, archive, clock, cold_files, commit, connection, retention
 from guardian.store.limits import Limits
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def test_each_row_is_seen_once_whatever_fails(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(store, 12)
-    real, seen = archive._write, []
+    real, seen = cold_files.write, []
 
     def write(*words: Any) -> int:
         seen.append(total(store))
@@ -120,7 +121,7 @@ def test_each_row_is_seen_once_whatever_fails(
             raise StoreFullError("the disk is full")
         return real(*words)
 
-    monkeypatch.setattr(archive, "_write", write)
+    monkeypatch.setattr(cold_files, "write", write)
     with pytest.raises(StoreFullError):
         archive.archive(store, OLD, now=NOW)
     assert (seen, total(store), total(store, "flow")) == ([1200] * 4, 1200, 900)
@@ -160,6 +161,44 @@ def test_a_kill_after_any_move_leaves_both_tiers_whole(store: Store, tmp_path: P
     again = Store.open(tmp_path / "killed")
     assert (total(again), total(again, "flow")) == (800, 600)
     again.close()
+
+
+def test_what_a_kill_leaves_of_a_move_is_removed(store: Store) -> None:
+    fill(store, 8)
+    archive.archive(store, OLD, now=NOW)
+    assert store.path is not None
+    name = cold_files.begin(store, "flow", NOW.date())
+    (store.path.parent / name).write_bytes(b"PAR1 cut short")  # and killed
+    assert archive.sweep(store) == 1
+    assert files(store) == listed(store)
+    assert not list(store.path.parent.glob("cold.*"))
+    with store.read() as reader:
+        assert reader.value("SELECT count(*) FROM cold_gone") == 0
+    assert archive.sweep(store) == 0
+
+
+def test_the_cold_tier_of_a_lost_store_is_kept(store: Store) -> None:
+    assert store.path is not None
+    fill(store, 12)
+    retention.enforce(store, OLD, now=NOW)
+    former = {path.relative_to(store.path.parent / "cold") for path in files(store)}
+    store.close()
+    store.path.unlink()
+
+    new = Store.open(store.path.parent)
+    fill(new, 12)
+    retention.enforce(new, Limits(hot_days=5, keep_days=8), now=NOW)
+    assert (total(new), files(new)) == (900, listed(new))
+    aside = store.path.parent / "cold.unlisted-1"
+    assert former == {path.relative_to(aside) for path in aside.rglob("*.parquet")}
+    (reason,) = (each for each in health(new, running=True, now=NOW).reasons if "cold" in each.text)
+    assert reason.state == "amber"
+    assert f"{len(former)} cold files" in reason.text
+    assert str(aside) in reason.text
+    retention.enforce(new, Limits(hot_days=5, keep_days=6), now=NOW)
+    assert not (store.path.parent / "cold.unlisted-2").exists()
+    assert len(list(aside.rglob("*.parquet"))) == len(former)
+    new.close()
 
 
 def test_nothing_is_swept_while_it_is_open_what_is_stored(

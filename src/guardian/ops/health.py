@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from guardian.intel import list_state
-from guardian.ops import storage
+from guardian.ops import cold, storage
 from guardian.store import model_endpoints, retention, room
 from guardian.store.ingest import DROPS_WINDOW_S, utc_now
 from guardian.triage import quality
@@ -76,6 +76,12 @@ def health(store: Store, *, running: bool, now: datetime | None = None) -> Healt
     return Health(state=reasons[0].state if reasons else "green", reasons=tuple(reasons))
 
 
+def forget_components(store: Store) -> None:
+    """Forget what an earlier run said of its parts: those of this one speak for themselves."""
+    with store.transaction() as tx:
+        tx.execute("DELETE FROM component_state")
+
+
 def set_component(store: Store, name: str, state: str, detail: str) -> None:
     """Record the state of a part of Guardian; ``since`` moves only when it changes.
 
@@ -105,7 +111,9 @@ def _sources(reader: Reader, *, running: bool, now: datetime) -> list[Reason]:
     if not rows:
         text = "nothing is being read; name a source: guardian run --eve PATH"
         return [Reason(state="amber", about="sources", text=text)]
-    return [reason for row in rows for reason in _source(row, running=running, now=now)]
+    # What was read once by hand, or is no source any more, is no trouble now.
+    watched = [row for row in rows if row["caught_up"] is not None] or rows
+    return [reason for row in watched for reason in _source(row, running=running, now=now)]
 
 
 def _source(row: dict[str, Any], *, running: bool, now: datetime) -> list[Reason]:
@@ -195,7 +203,7 @@ def _lists(store: Store) -> list[Reason]:
 
 
 def _store(store: Store, now: datetime) -> list[Reason]:
-    found = storage.reasons(store, now=now)
+    found = [*storage.reasons(store, now=now), *cold.reasons(store)]
     return [Reason(state=state, about=about, text=text) for state, about, text in found]
 
 
