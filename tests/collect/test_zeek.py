@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from guardian.collect import zeek
 from guardian.collect.kinds import detect_kind
-from guardian.collect.reader import drain
+from guardian.collect.reader import Progress, drain
 from guardian.collect.zeek import ZeekCollector
 from guardian.collect.zeek_flow import application, flags
 from guardian.errors import CollectorError
@@ -164,6 +164,37 @@ def test_json_and_tsv_say_the_same(tmp_path: Path, memory_store: Store) -> None:
     assert tsv[1]["answers"] == ["abc", "192.0.2.1"]
     assert tsv[1]["ttl"] == 30
     assert (tsv[1]["ts"] - tsv[0]["ts"]).total_seconds() == 0.25
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e300", "-1e300", "1e19", "9" * 30])
+def test_a_number_beyond_all_bounds_stops_no_log(
+    tmp_path: Path, memory_store: Store, number: str
+) -> None:
+    """In each column that is a number, beside a record that is in order."""
+    head = ["ts", "uid", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto"]
+    numbers = {
+        "dns": ["trans_id", "rtt", "TTLs"],
+        "conn": ["duration", "orig_bytes", "orig_pkts", "orig_ip_bytes", "resp_pkts", "vlan"],
+        "http": ["status_code", "response_body_len"],
+        "files": ["seen_bytes", "total_bytes", "missing_bytes"],
+        "dhcp": ["trans_id", "lease_time"],
+        "x509": ["certificate.not_valid_before", "certificate.not_valid_after"],
+    }
+    words = {"dns": ["query", "rcode_name"], "http": ["method"], "conn": ["conn_state"]}
+    for log, names in numbers.items():
+        fields = [*head, *names, *words.get(log, [])]
+        text = header(log, fields)
+        for value in ("7", number):
+            address = ["192.0.2.1", "1", "192.0.2.2", "53", "tcp"]
+            text += "\t".join(
+                ["1700000000.5", f"C{log}{value}", *address, *[value] * len(names)]
+                + ["SF"] * len(words.get(log, []))
+            ) + "\n"  # fmt: skip
+        (tmp_path / f"{log}.log").write_text(text)
+    progress = drain(memory_store, ZeekCollector(path=tmp_path), final=True)
+    assert progress == Progress(events=12, rejected=0, error=None)
+    answers = rows(memory_store, "SELECT count(*) AS n FROM dns WHERE type = 'answer'")
+    assert answers == [{"n": 2}]
 
 
 def test_certificates_complete_the_handshakes(tmp_path: Path, memory_store: Store) -> None:

@@ -144,5 +144,5 @@ def _bytes(records: Records, side: str) -> pl.Expr:
 def _microseconds(column: pl.Expr) -> pl.Expr:
     value = column.cast(pl.Float64, strict=False)
     return pl.when(value.is_between(0, 3_155_760_000)).then(
-        (value * 1_000_000).round().cast(pl.Int64)
+        (value * 1_000_000).round().cast(pl.Int64, strict=False)
     )

@@ -63,7 +63,7 @@ def dns(records: Records) -> Tables:
         text("query").str.strip_suffix(".").alias("rrname"),
         text("qtype_name").alias("rrtype"),
     )
-    wait = columns.count((text("rtt").cast(pl.Float64, strict=False) * 1_000_000).cast(pl.Int64))
+    wait = columns.count(text("rtt").cast(pl.Float64, strict=False) * 1_000_000)
     ttl = records.listing("TTLs").list.eval(pl.element().cast(pl.Float64, strict=False)).list.min()
     answer = rows.filter(text("rcode_name").is_not_null()).select(
         *base(records),
