@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -31,6 +32,8 @@ from guardian.store.limits import Limits
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    import duckdb
 
 NOW = datetime(2026, 11, 20, 12)
 DAY_S = 86400.0
@@ -281,8 +284,8 @@ def test_a_disk_that_fails_while_in_use_leaves_the_page(
 def test_a_disk_that_can_be_written_is_written_after_any_number_of_failures(store: Store) -> None:
     source_id = ingest.register(store, SourceInfo(name="eve", kind="eve", path="eve"))
     for number in range(3):
-        store._file.distrust()  # as after a COMMIT that lacked memory
-        store._file.give_up()
+        store._distrust()  # as after a COMMIT that lacked memory
+        store._give_up()
         ingest.commit(store, source_id, Batch(tables={"flow": ROWS}, bookmark={"n": number}))
     assert not store.read_only
     assert count(store) == 60_000
@@ -302,6 +305,63 @@ def test_a_file_deleted_under_the_running_store_is_written_anew(store: Store) ->
     again = Store.open(store.path.parent)
     assert count(again) == 60_000
     again.close()
+
+
+def test_a_copy_that_cannot_take_the_place_changes_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert store.path is not None
+    source_id = ingest.register(store, SourceInfo(name="eve", kind="eve", path="eve"))
+    for number, deleted in enumerate([False, True]):
+        ingest.commit(store, source_id, Batch(tables={"flow": ROWS}, bookmark={"n": number}))
+        if deleted:
+            store.path.unlink()
+        with monkeypatch.context() as refusing:
+            refusing.setattr(type(store.path), "replace", refuse)
+            with pytest.raises(StoreError, match="written anew: Read-only file system"):
+                store.rewrite()
+        ingest.commit(store, source_id, Batch(tables={"flow": ROWS}, bookmark={"n": -number}))
+        assert count(store) == 40_000 * (number + 1)
+    assert store.rewrite()
+    assert stored_after_a_restart(store) == 80_000
+
+
+def refuse(*_: object) -> None:
+    raise OSError(errno.EROFS, "Read-only file system")
+
+
+@pytest.mark.parametrize("whose", ["the copy", "the log"])
+def test_a_log_that_was_not_folded_in_is_kept_with_its_file(
+    store: Store, monkeypatch: pytest.MonkeyPatch, whose: str
+) -> None:
+    source_id = ingest.register(store, SourceInfo(name="eve", kind="eve", path="eve"))
+    for number in range(2):  # the second is in the log when the file is written anew
+        store.checkpoint()
+        ingest.commit(store, source_id, Batch(tables={"flow": ROWS}, bookmark={"n": number}))
+    usual = engine.copy_database
+
+    def no_room(opened: duckdb.DuckDBPyConnection, copy: Path) -> None:
+        if whose == "the log":
+            usual(opened, copy)
+        # A checkpoint at the end of a file that meets a full disk says nothing, like this.
+        opened.execute("PRAGMA disable_checkpoint_on_shutdown")
+        if whose == "the copy":
+            usual(opened, copy)
+
+    monkeypatch.setattr(engine, "copy_database", no_room)
+    with pytest.raises(StoreRetryError, match=f"{whose} .*could not be"):
+        store.rewrite()
+    assert count(store) == 40_000
+    assert stored_after_a_restart(store) == 40_000
+
+
+def stored_after_a_restart(store: Store) -> int:
+    assert store.path is not None
+    store.close()
+    again = Store.open(store.path.parent)
+    number = count(again)
+    again.close()
+    return number
 
 
 def test_another_file_in_its_place_is_left_alone(store: Store) -> None:

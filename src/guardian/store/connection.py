@@ -165,8 +165,8 @@ class Store:
     def _reader(self) -> Reader:
         if self._file.muddled:
             self._refuse_broken()
-        with mapped_errors(self.path, self._file.give_up):
-            return Reader(self._file.cursor(), self._file.give_up)
+        with mapped_errors(self.path, self._give_up):
+            return Reader(self._file.cursor(), self._give_up)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -184,11 +184,11 @@ class Store:
                 self._revive()
                 self._refuse_broken()
                 self._refuse_read_only()
-                with mapped_errors(self.path, self._file.give_up):
+                with mapped_errors(self.path, self._give_up):
                     cursor = self._file.cursor()
                 try:
                     with self._cursors.used(cursor), self._committed(cursor):
-                        yield Transaction(cursor, self._file.give_up)
+                        yield Transaction(cursor, self._give_up)
                 finally:
                     cursor.close()
             except (StoreFullError, StoreReadOnlyError, StoreDamagedError) as error:
@@ -201,8 +201,8 @@ class Store:
             cursor,
             self.path,
             headroom=self._allowance.headroom,
-            fatal=self._file.give_up,
-            muddled=self._file.distrust,
+            fatal=self._give_up,
+            muddled=self._distrust,
         )
 
     def _refuse_broken(self) -> None:
@@ -214,6 +214,12 @@ class Store:
         if self.read_only:
             msg = f"the disk is read-only ({self.path}); what was stored can be read"
             raise StoreReadOnlyError(msg)
+
+    def _give_up(self) -> None:  # DuckDB will do nothing more with the file as it is open now
+        self._file.broken = True
+
+    def _distrust(self) -> None:  # nor must what is open be read
+        self._file.muddled = True
 
     def _revive(self) -> None:
         """Open the file anew where that is needed and may help; the writer's lock is held."""
@@ -267,7 +273,7 @@ class Store:
         self._refuse_broken()
         try:
             with (
-                mapped_errors(self.path, self._file.give_up),
+                mapped_errors(self.path, self._give_up),
                 self._file.cursor() as cursor,
                 self._allowance.headroom(commit.COMMIT_BYTES),
             ):
@@ -320,7 +326,7 @@ class Store:
         no such moment within ``patience_s`` seconds.
 
         Raises:
-            StoreError: the copy could not be made; nothing was changed.
+            StoreError: the copy could not be made, or not take the place; nothing was changed.
         """
         if self.path is None or self.read_only:
             return False
@@ -330,7 +336,7 @@ class Store:
             self._refuse_broken()
             room.remove(copy)
             try:
-                with mapped_errors(copy, self._file.give_up):
+                with mapped_errors(copy, self._give_up):
                     engine.copy_database(self._file.connection, copy)
                 return self._take_place(copy, patience_s)
             finally:
@@ -342,12 +348,21 @@ class Store:
         while True:
             with self._gate.alone(min(SWAP_PAUSE_S, patience_s)) as alone:
                 if alone:
-                    self._file.take(copy)
-                    self._reopen()
+                    self._exchange(copy)
                     return True
             if time.monotonic() > until:
                 return False
             time.sleep(SWAP_PAUSE_S)
+
+    def _exchange(self, copy: Path) -> None:
+        try:
+            self._file.take(copy)
+        except StoreError:
+            if self._file.broken:  # closed by now: what stands there still is opened again
+                with contextlib.suppress(StoreError):
+                    self._reopen()
+            raise
+        self._reopen()
 
     def abandon(self) -> bool:
         """Interrupt what runs, undone as a whole, for the end; True while something still runs."""

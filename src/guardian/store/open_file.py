@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from guardian.errors import StoreFullError, StoreReadOnlyError
+from guardian.errors import StoreError, StoreFullError, StoreReadOnlyError, StoreRetryError
 from guardian.store import engine
 from guardian.store.failures import mapped_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 RETRY_S = 2.0
 """A file that could not be opened for writing is tried again after so many seconds."""
@@ -47,14 +47,6 @@ class OpenFile:
         """Return a cursor of the connection that is open now."""
         return self.connection.cursor()
 
-    def give_up(self) -> None:
-        """Note that DuckDB will do nothing more with the file as it is open now."""
-        self.broken = True
-
-    def distrust(self) -> None:
-        """Note that what is open must not be read either."""
-        self.muddled = True
-
     def replaced(self) -> bool:
         """Return whether another file stands where this one was, or none at all."""
         return self.path is not None and _inode(self.path) != self._inode
@@ -80,6 +72,7 @@ class OpenFile:
         write = self._may_write()
         with contextlib.suppress(duckdb.Error):
             self.close()
+        self.broken = True  # until it is open again
         trouble = self._open_to_write(self.path) if write else None
         if trouble or not write:
             self.connection = engine.connect(self.path, read_only=True)
@@ -93,7 +86,7 @@ class OpenFile:
             self.connection = engine.connect(path)
         except (StoreFullError, StoreReadOnlyError) as error:
             self.retry_at = time.monotonic() + RETRY_S
-            log.warning("%s; it is opened for reading", error)
+            _log.warning("%s; it is opened for reading", error)
             return str(error)
         self.read_only = False
         return None
@@ -102,13 +95,35 @@ class OpenFile:
         """Close it and let a copy of it take the file's place, for ``reopen`` to open.
 
         Raises:
-            StoreError: the file could not be closed.
+            StoreError: it did not take the place; what stood there stands there still.
         """
         assert self.path is not None
+        if log_of(copy).exists():
+            msg = f"the copy could not be finished; {self.path} stays as it is"
+            raise StoreRetryError(msg)
+        if not self.path.exists():
+            self._put(copy)  # first: what is open is all there is
+            self.broken = True
+            with contextlib.suppress(duckdb.Error):
+                self.close()
+            return
+        self.broken = True  # until what stands there then is open
         with mapped_errors(self.path):
             self.connection.close()
+        if log_of(self.path).exists():  # it would be replayed on the copy, which has its rows
+            msg = f"the log of {self.path} could not be folded in; the file stays as it is"
+            raise StoreRetryError(msg)
+        self._put(copy)
+
+    def _put(self, copy: Path) -> None:
+        assert self.path is not None
+        try:
+            log_of(self.path).unlink(missing_ok=True)  # where the file is gone: the copy has it all
             copy.replace(self.path)
-        self.broken = True  # until the new file is open
+        except OSError as error:
+            msg = f"{self.path} could not be written anew: {error.strerror}"
+            raise StoreError(msg) from error
+        self._inode = _inode(self.path)
 
     def close(self) -> None:
         """Close it: of an open database that is not to be trusted, the log is the truth."""
@@ -116,6 +131,11 @@ class OpenFile:
             with contextlib.suppress(duckdb.Error):
                 self.connection.execute("PRAGMA disable_checkpoint_on_shutdown")
         self.connection.close()
+
+
+def log_of(path: Path) -> Path:
+    """Return where DuckDB keeps the write-ahead log of a file."""
+    return path.with_name(path.name + ".wal")
 
 
 def _inode(path: Path | None) -> int | None:
