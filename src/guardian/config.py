@@ -7,25 +7,33 @@ reason in its docstring; ``guardian config`` prints them all with their values.
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import os
+import re
 import tomllib
 import types
 import typing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from guardian.collect.settings import Settings as CollectSettings
+from guardian.collect.text_values import Clock
 from guardian.detect.settings import Settings as DetectSettings
 from guardian.errors import ConfigError
 from guardian.intel.settings import Settings as ListSettings
+from guardian.model import words
 from guardian.notify.settings import Settings as NotifySettings
 from guardian.respond.settings import Settings as RespondSettings
 from guardian.store.limits import Limits
 from guardian.triage.settings import Settings as TriageSettings
 from guardian.web.settings import Settings as WebSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 DEFAULT_PATH = Path("/etc/guardian/guardian.toml")
 DEFAULT_DATA = Path("/var/lib/guardian")
@@ -107,10 +115,46 @@ def parse(text: str, name: str) -> Config:
         raise ConfigError(msg) from error
     _refuse_unknown(table, Config, name, "")
     try:
-        return msgspec.convert(table, Config, dec_hook=_hook)
+        config = msgspec.convert(table, Config, dec_hook=_hook)
     except (msgspec.ValidationError, ValueError) as error:
         msg = f"{name}: {error}"
         raise ConfigError(msg) from error
+    _refuse_senseless(config, name)
+    return config
+
+
+def _refuse_senseless(config: Config, name: str) -> None:
+    """Refuse what would fail only later, in a loop that nobody watches."""
+    asked: tuple[tuple[str, Callable[[str], object], Iterable[str]], ...] = (
+        ("collect.home_nets", _network, config.collect.home_nets),
+        ("detect.devices.home_networks", _network, config.detect.devices.home_networks),
+        ("collect.log_timezone", _log_zone, [config.collect.log_timezone]),
+        ("notify.timezone", words.zone, [config.notify.timezone]),
+        ("web.timezone", words.zone, [config.web.timezone]),
+        ("triage.timezone", words.zone, [config.triage.timezone]),
+        ("notify.digest_at", _time_of_day, [config.notify.digest_at]),
+    )
+    for key, check, values in asked:
+        for value in values:
+            try:
+                check(value)
+            except (ConfigError, ValueError) as error:
+                msg = f"{name}: {key}: {error}"
+                raise ConfigError(msg) from error
+
+
+def _network(text: str) -> object:
+    return ipaddress.ip_network(text, strict=False)
+
+
+def _log_zone(text: str) -> object:
+    return Clock(text, datetime.now(UTC))
+
+
+def _time_of_day(text: str) -> None:
+    if text and not re.fullmatch(r"([01]?[0-9]|2[0-3]):[0-5][0-9]", text):
+        msg = f"{text!r} is no time of day; write HH:MM, such as 21:30"
+        raise ValueError(msg)
 
 
 def _hook(kind: type, value: object) -> object:

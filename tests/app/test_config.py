@@ -39,6 +39,16 @@ def test_a_file_sets_what_it_names_and_nothing_else() -> None:
         ("[store]\nkeep_days = 'many'", r"keep_days"),
         ("[[notify.channels]]\nname = 'a'\nurl = 'b'\nloud = true", "notify.channels.loud"),
         ("listen = 8480", r"listen"),
+        ("[store]\nkeep_days = 0", r"store\.keep_days"),
+        ("[store]\nkeep_days = -1", r"store\.keep_days"),
+        ("[store]\nmax_bytes = 0", r"store\.max_bytes"),
+        ("[store]\nmax_share = 0.0", r"store\.max_share"),
+        ("[store]\nkeep_days_by_table = [['alrt', 3]]", r"store\.keep_days_by_table"),
+        ("[detect.devices]\nhome_networks = ['bogus']", r"detect\.devices\.home_networks: 'bogus'"),
+        ("[collect]\nhome_nets = ['192.168.1.0/240']", r"collect\.home_nets: '192"),
+        ("[collect]\nlog_timezone = 'Mars/Phobos'", r"collect\.log_timezone: .*Mars"),
+        ("[notify]\ntimezone = 'Mars/Phobos'", r"notify\.timezone: .*Mars"),
+        ("[notify]\ndigest_at = '25:99'", r"notify\.digest_at: '25:99' is no time of day"),
     ],
 )
 def test_what_cannot_be_is_refused_with_its_place(text: str, says: str) -> None:
