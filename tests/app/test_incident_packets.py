@@ -14,7 +14,7 @@ from scapy.layers.inet import IP
 from scapy.utils import rdpcap
 
 from guardian import resources
-from guardian.app.packets import NOTHING, Packets
+from guardian.app.packets import NOTHING, PRESERVE_AGAIN, Packets
 from guardian.app.replay import replay
 from guardian.cli import main
 from guardian.config import Config
@@ -78,6 +78,23 @@ def test_what_is_grave_and_fresh_is_cut_out_unasked(
     incident, _ = _beacon(store)
     assert list((config.data / "evidence").glob(f"incident-{incident}-*.pcap"))
     assert packets.preserve(last) == 0
+    assert packets.preserve(last + PRESERVE_AGAIN) >= 1, "a story may go on"
+
+
+def test_a_number_given_again_has_not_the_packets_of_the_story_before(
+    evening: tuple[Store, Config, Path],
+) -> None:
+    store, config, _ = evening
+    incident, _ = _beacon(store)
+    before = Packets(store, config).of(incident)
+    with store.read() as reader:
+        key = reader.value("SELECT key FROM incident WHERE id = ?", [incident])
+    with store.transaction() as tx:
+        tx.execute("UPDATE incident SET key = 'another' WHERE id = ?", [incident])
+    assert Packets(store, config).of(incident).path != before.path
+    with store.transaction() as tx:
+        tx.execute("UPDATE incident SET key = ? WHERE id = ?", [key, incident])
+    assert Packets(store, config).of(incident) == before
 
 
 def test_a_copy_is_written_once(evening: tuple[Store, Config, Path], tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import hashlib
 import shutil
 import time
 from dataclasses import asdict, dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,6 @@ from guardian.store import conversations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from datetime import datetime
     from pathlib import Path
     from typing import Any
 
@@ -43,6 +42,8 @@ KEEP_BYTES = 1 << 30
 PRESERVED = ("high", "critical")
 PRESERVE_WITHIN = timedelta(hours=6)
 """Stories this grave are cut out unasked while they are fresh: the buffer rolls on."""
+PRESERVE_AGAIN = timedelta(minutes=30)
+"""A story that goes on is cut out again so often, as is one that had no packets yet."""
 _LOCK = Lock()
 
 NOTHING = (
@@ -68,7 +69,7 @@ class Packets:
 
     store: Store
     config: Config
-    _tried: set[int] = field(default_factory=set)
+    _tried: dict[int, datetime] = field(default_factory=dict)
 
     def of(self, incident: int) -> Evidence:
         """Return the packets of an incident; an empty file when none are kept.
@@ -78,7 +79,7 @@ class Packets:
             CollectorError: the cut cannot be written.
         """
         with self.store.read() as reader:
-            known = reader.one("SELECT last_seen FROM incident WHERE id = ?", [incident])
+            known = reader.value("SELECT key FROM incident WHERE id = ?", [incident])
             wanted = conversations.conversations(reader, incident)
             replayed = conversations.captures(reader)
         if known is None:
@@ -86,7 +87,8 @@ class Packets:
             raise InputError(msg)
         folder = self.config.data / FOLDER
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        target = folder / f"incident-{incident}-{_digest(wanted)}.pcap"
+        # Numbers are given again in a store that was restored or begun anew; keys are the story's.
+        target = folder / f"incident-{incident}-{_digest([known])}-{_digest(wanted)}.pcap"
         with _LOCK:
             kept = _read(target)
             if kept is not None:
@@ -106,13 +108,12 @@ class Packets:
                 "AND last_seen > $since AND merged_into IS NULL ORDER BY last_seen DESC LIMIT 20",
                 {"levels": list(PRESERVED), "since": now - PRESERVE_WITHIN},
             )
-        folder = self.config.data / FOLDER
         fresh = [
             row["id"]
             for row in rows
-            if row["id"] not in self._tried and not any(folder.glob(f"incident-{row['id']}-*.pcap"))
+            if now - self._tried.get(row["id"], now - PRESERVE_AGAIN) >= PRESERVE_AGAIN
         ]
-        self._tried.update(fresh)
+        self._tried.update(dict.fromkeys(fresh, now))
         return sum(bool(self.of(incident).packets) for incident in fresh)
 
     def copy(self, incident: int, target: Path) -> Evidence:
@@ -206,7 +207,7 @@ def _is(path: Path, known: str) -> bool:
         return False
 
 
-def _digest(wanted: Iterable[Conversation]) -> str:
+def _digest(wanted: Iterable[object]) -> str:
     text = "\n".join(sorted(repr(each) for each in wanted))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
