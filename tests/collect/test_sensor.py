@@ -60,6 +60,15 @@ def test_a_sensor_that_was_started_again_counts_anew() -> None:
     assert watch.recent == (5000, 0, 0)
 
 
+def test_a_port_that_says_nothing_is_said() -> None:
+    watch = watched((0, Counts(packets=900)), (150, Counts(packets=900)))
+    assert watch.trouble() is None
+    watch.note(300, Counts(packets=900))
+    assert "saw no packet in the last 5 minutes" in (watch.trouble() or "")
+    watch.note(310, Counts(packets=901))
+    assert watch.trouble() is None
+
+
 def test_memory_is_watched() -> None:
     full = watched((0, Counts(packets=1, unfollowed=3)))
     assert "raise collect.suricata_memory_mb (now 512)" in (full.trouble() or "")

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from guardian.model.batch import Batch, Reject, SourceInfo
-from guardian.ops.health import health, set_component
+from guardian.ops.health import forget_components, health, set_component
 from guardian.ops.status import status
 from guardian.store import ingest
 
@@ -38,6 +38,28 @@ def test_lag_refusals_and_broken_sources_are_said(memory_store: Store) -> None:
     assert shown["sources"][0]["rejected"] == 5
     assert shown["sources"][0]["lag_seconds"] == 0
     assert shown["health"]["state"] == "amber"
+
+
+def test_what_is_no_source_any_more_is_no_trouble(memory_store: Store) -> None:
+    former, today = (SourceInfo(name=name, kind="eve", path=name) for name in ("former", "today"))
+    ingest.begin(memory_store, [former])
+    with memory_store.read() as reader:
+        number = reader.value("SELECT source_id FROM source WHERE name = 'former'")
+    ingest.note_state(memory_store, number, "former is gone")
+    ingest.note_read(memory_store, {"former": NOW})
+    assert reasons(memory_store)["former"] == "red"
+    ingest.begin(memory_store, [today])
+    ingest.note_read(memory_store, {"today": NOW})
+    assert reasons(memory_store) == {}
+
+
+def test_what_an_earlier_run_said_of_its_parts_is_forgotten(memory_store: Store) -> None:
+    ingest.begin(memory_store, [SourceInfo(name="eve", kind="eve", path="eve")])
+    ingest.note_read(memory_store, {"eve": NOW})
+    set_component(memory_store, "suricata eth1", "red", "Suricata on eth1 was killed")
+    assert reasons(memory_store) == {"suricata eth1": "red"}
+    forget_components(memory_store)
+    assert reasons(memory_store) == {}
 
 
 def test_a_component_keeps_its_since_until_it_changes(memory_store: Store) -> None:

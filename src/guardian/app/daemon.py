@@ -30,7 +30,7 @@ from guardian.app.supervisor import keep
 from guardian.collect.base import Closing, Holding
 from guardian.collect.reader import drain
 from guardian.errors import ConfigError, GuardianError, RefusedError
-from guardian.ops.health import set_component
+from guardian.ops.health import forget_components, set_component
 from guardian.ops.status import status
 from guardian.respond import protect
 from guardian.store import ingest, retention
@@ -122,6 +122,7 @@ class Daemon:
         await asyncio.to_thread(
             ingest.begin, self._store, [each.source for each in self._collectors]
         )
+        await asyncio.to_thread(forget_components, self._store)
         tasks = [asyncio.create_task(each) for each in self._loops()]
         page = asyncio.create_task(server.serve(sockets=[listening]))
         tasks.append(asyncio.create_task(self._announce(server, listening, ready)))
@@ -156,7 +157,10 @@ class Daemon:
         ]
         return [
             *collecting,
-            *(self._kept(f"suricata {each.interface}", self._tend(each)) for each in self._sensors),
+            *(
+                self._kept(f"suricata {each.interface}", self._tend(each), "red")
+                for each in self._sensors
+            ),
             self._kept("judge", self._judge),
             self._kept("respond", self._respond),
             self._kept("explain", self._explain),
@@ -170,9 +174,9 @@ class Daemon:
         ]
 
     def _kept(
-        self, name: str, work: Callable[[], Coroutine[None, None, None]]
+        self, name: str, work: Callable[[], Coroutine[None, None, None]], failing: str = "amber"
     ) -> Coroutine[None, None, None]:
-        return keep(name, work, self._report)
+        return keep(name, work, self._report, failing=failing)
 
     async def _report(self, name: str, state: str, detail: str) -> None:
         await asyncio.to_thread(set_component, self._store, name, state, detail)

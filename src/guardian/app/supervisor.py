@@ -28,6 +28,7 @@ async def keep(
     report: Callable[[str, str, str], Awaitable[None]],
     *,
     first_backoff_s: float = FIRST_BACKOFF_S,
+    failing: str = "amber",
 ) -> None:
     """Run ``work`` for ever; after a failure say so and try again, later each time.
 
@@ -50,7 +51,7 @@ async def keep(
             continue
         failed = True
         log.warning("%s: %s; next try in %.0f s", name, detail, backoff)
-        await _told(report, name, "amber", detail)
+        await _told(report, name, failing, detail)
         await asyncio.sleep(backoff)
         backoff = min(backoff * 2, LAST_BACKOFF_S)
 

@@ -75,6 +75,12 @@ class Watch:
         packets, dropped, unfollowed = self.recent
         minutes = max(1, round(self.settings.sensor_window_s / 60))
         memory = self.last.memory_bytes or 0
+        looked_s = self._looks[-1][0] - self._looks[0][0] if self._looks else 0.0
+        if not packets and looked_s >= self.settings.sensor_window_s:
+            return (
+                f"Suricata on {self.interface} saw no packet in the last {minutes} minutes: is the "
+                "switch's port mirrored, and the cable in?"
+            )
         if packets >= _FEWEST and dropped >= self.settings.sensor_drop_share * packets:
             return (
                 f"Suricata on {self.interface} missed {dropped / packets:.1%} of the packets of "

@@ -25,7 +25,15 @@ def blind_spots(reader: Reader, *, since: datetime, until: datetime) -> list[str
     )
     if not rows:
         return ["Nothing is being read yet: no source is set up."]
-    found = [_broken(row) for row in rows if row["state"] != "ok"]
+    watched = [row for row in rows if row["caught_up"] is not None] or rows
+    found = [_broken(row) for row in watched if row["state"] != "ok"]
+    found += [
+        words.clean(row["detail"], 200).rstrip(".") + "."
+        for row in reader.rows(
+            "SELECT detail FROM component_state WHERE state <> 'green' AND (starts_with(name, "
+            "'suricata ') OR starts_with(name, 'packets on ')) ORDER BY name LIMIT 20"
+        )
+    ]
     found += _kinds(reader, rows)
     found += [
         f"{_source(row)}: {row['dropped_lately']:,} events were dropped because they came too fast."
