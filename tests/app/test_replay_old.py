@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guardian.app.replay import replay
+from guardian.collect.settings import Settings as CollectSettings
 from guardian.config import Config
 from guardian.store import Store, pages
 from guardian.store.ingest import utc_now
@@ -106,3 +107,13 @@ def test_a_folder_of_several_kinds_is_read_file_by_file(tmp_path: Path) -> None:
     read = [(each.kind, each.path) for each in report.inputs if each.kind]
     assert read == [("eve", str(folder / "eve.json")), ("zeek", str(folder / "zeek"))]
     assert report.inputs[-1].events == 1
+
+
+def test_a_log_without_a_zone_is_in_the_one_that_was_said(tmp_path: Path) -> None:
+    log = tmp_path / "some.log"
+    log.write_text("Nov 20 21:00:01 dnsmasq[1]: query[A] a.example from 192.168.1.5\n")
+    config = Config(data=tmp_path / "data", collect=CollectSettings(log_timezone="+05:00"))
+    with contextlib.closing(Store.open(config.data)) as store:
+        replay(store, config, [log])
+        with store.read() as reader:
+            assert reader.value("SELECT ts FROM dns_log").hour == 16

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from guardian import detect, respond, triage
 from guardian.app import forecasts
 from guardian.app.sources import with_updated_rules
-from guardian.collect import kinds, registry
+from guardian.collect import kinds, live, registry
 from guardian.collect.capture import read_capture
 from guardian.collect.reader import drain
 from guardian.collect.wire import PcapSightings
@@ -202,7 +203,8 @@ def _read(
         if report.kind == CAPTURE:
             _read_capture(store, config, path, report)
         else:
-            _drain(store, registry.KINDS[report.kind](path), report)
+            settings = dataclasses.replace(config.collect, first_days=0.0)  # what is named, no more
+            _drain(store, live.fitted(registry.KINDS[report.kind](path), settings), report)
         if report.rejected and not report.events and report.error is None:
             report.error = f"{path}: nothing in it could be read: {report.rejected} refused"
             report.exit_code = InputError.exit_code if named else 0
