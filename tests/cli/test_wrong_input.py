@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
+from guardian import resources
 from guardian.cli import main
 from guardian.ops import backup
 from guardian.store import Store
@@ -86,3 +88,41 @@ def test_no_passphrase_is_not_a_wrong_one(
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     assert main(["restore", str(locked), "--data", str(tmp_path / "new")]) == 2
     assert "--passphrase-file" in capsys.readouterr().err
+
+
+def test_a_format_is_tried_on_a_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "some.log"
+    log.write_text("Nov 20 21:00:01 dnsmasq[1]: query[A] a.example from 192.168.1.5\n")
+    shipped = resources.path("parsers/dnsmasq.toml")
+    told = ["--data", str(tmp_path / "data")]
+    assert main(["parsers", "test", str(shipped), str(log), *told]) == 0
+    assert "1 dns_log rows" in capsys.readouterr().out
+
+
+def test_secrets_are_left_out_of_the_configuration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "guardian.toml"
+    file.write_text("[[notify.channels]]\nname = 'a'\nurl = 'gotify://house/SECRETTOKEN'\n")
+    assert main(["config", "--config", str(file)]) == 0
+    shown = capsys.readouterr()
+    assert "SECRETTOKEN" not in shown.out + shown.err
+
+
+@pytest.mark.root
+def test_a_folder_of_somebody_else_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    Store.open(data).close()
+    main(["status", "--data", str(data)])
+    capsys.readouterr()
+    os.seteuid(65534)
+    try:
+        code = main(["status", "--data", str(data)])
+    finally:
+        os.seteuid(0)
+    said = [line for line in capsys.readouterr().err.splitlines() if line]
+    assert code == 2
+    assert len(said) == 1
+    assert "run it as the user that Guardian runs as, or as root" in said[0]

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from guardian.cli.parser import build_parser
-from guardian.errors import GuardianError
+from guardian.errors import GuardianError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"guardian: {error}", style="red", markup=False, highlight=False, soft_wrap=True
         )
         return error.exit_code
+    except PermissionError as error:
+        console.print(
+            f"guardian: {error.filename}: {error.strerror}; run it as the user that Guardian runs "
+            "as, or as root",
+            style="red", markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
+        return UsageError.exit_code
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

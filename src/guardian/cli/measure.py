@@ -89,6 +89,8 @@ def bench(options: argparse.Namespace) -> int:
     module = importlib.import_module(f"guardian.lab.bench_{options.what}")
     names = ("size", "server", "model", "kind", "ask")
     given = {name: getattr(options, name, None) for name in names}
+    if options.what == "lists":
+        given["names"] = given.pop("size")
     figures = module.run(**{name: value for name, value in given.items() if value is not None})
     if getattr(options, "format", "json") == "table":
         rows = figures.get("kinds", [figures])

@@ -16,7 +16,7 @@ from guardian.app.session import opened
 from guardian.app.sources import RULES_FOLDER
 from guardian.cli.common import config_of
 from guardian.cli.output import emit, say, write_json
-from guardian.collect import text_trial
+from guardian.collect import parser_spec, text_trial
 from guardian.collect.rules_update import update as update_rules
 from guardian.detect import lint as rule_lint
 from guardian.errors import UsageError
@@ -50,9 +50,11 @@ def rules_update(options: argparse.Namespace) -> int:
 
 def parsers_test(options: argparse.Namespace) -> int:
     """Try a log format file, or a log file against all formats."""
-    trial = text_trial.try_file(options.file)
+    zone = config_of(options).collect.log_timezone
+    spec = parser_spec.load(options.file) if options.log else None
+    trial = text_trial.try_file(options.log or options.file, spec, timezone=zone)
     counts = ", ".join(f"{number:,} {table}" for table, number in trial.rows.items())
-    say(f"{options.file}: {trial.kind}: {counts or 'no'} rows")
+    say(f"{options.log or options.file}: {trial.kind}: {counts or 'no'} rows")
     for example in trial.examples:
         say("  " + "  ".join(f"{key}={value}" for key, value in example.items()))
     for reason, number in trial.rejected.items():
@@ -98,12 +100,13 @@ def _without_secrets(value: object) -> object:
             key: "(set)" if each and _is_secret(str(key)) else _without_secrets(each)
             for key, each in value.items()
         }
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_without_secrets(each) for each in value]
     return value
 
 
 def _is_secret(key: str) -> bool:
-    return key != "max_tokens" and any(
-        word in key for word in ("password", "secret", "token", "api_key", "urls")
+    return key == "url" or (
+        key != "max_tokens"
+        and any(word in key for word in ("password", "secret", "token", "api_key", "urls"))
     )

@@ -215,7 +215,8 @@ def _knowledge(commands: Any) -> None:
         metavar="WHAT", required=True
     )
     test = _command(parsers, "test", "offline:parsers_test", "try a log format, or a log file")
-    test.add_argument("file", type=Path)
+    test.add_argument("file", type=Path, help="a format (.toml), or a log for all formats")
+    test.add_argument("log", type=Path, nargs="?", help="a log to read with that format")
     indicators = commands.add_parser("indicators", help="threat-intel lists").add_subparsers(
         metavar="WHAT", required=True
     )
