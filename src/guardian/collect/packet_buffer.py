@@ -56,7 +56,7 @@ def prune(folder: Path, budget_mb: int) -> int:
     found = _files(folder)
     left = sum(size for _, size, _, _ in found)
     freed = 0
-    for path, size, _, _ in found[:-1]:
+    for path, size, _, _ in found[:-1] if budget_mb > 0 else found:
         if left <= max(budget_mb, 0) << 20:
             break
         with contextlib.suppress(OSError):
