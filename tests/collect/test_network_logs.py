@@ -146,6 +146,18 @@ def test_an_uptime_that_began_at_0_again_dates_no_flow_ahead() -> None:
     assert [sent - row["ts"] for row in rows] == [timedelta(seconds=3)] * 2
 
 
+def test_a_record_with_a_bad_time_takes_no_other_with_it() -> None:
+    fields = [(8, 4), (12, 4), (152, 8)]
+    ends = socket.inet_aton("192.168.1.5") + socket.inet_aton("203.0.113.9")
+    moments = [NOW * 1000, 2**63 - 1, NOW * 1000, 2**62, NOW * 1000]
+    body = b"".join(ends + struct.pack("!Q", moment) for moment in moments)
+    sets = a_set(2, template_of(fields)) + a_set(300, body) + a_set(300, body)
+    head = struct.pack("!HHIII", 10, 16 + len(sets), NOW, 1, 0)
+    rows, problems = Decoder().decode(head + sets, "::1")
+    assert len(rows) == 6
+    assert problems == ["a time that is none of an event"] * 4
+
+
 def test_version_9_waits_for_its_template() -> None:
     template, data = version_9()
     decoder = Decoder()

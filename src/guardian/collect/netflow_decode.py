@@ -18,7 +18,7 @@ from guardian.collect.netflow_templates import FlowExportError, Templates
 from guardian.collect.text_values import LAST_S
 
 if TYPE_CHECKING:
-    from guardian.collect.netflow_templates import Exporter, Fields, Template
+    from guardian.collect.netflow_templates import Fields, Template
 
 _REVERSE = 29_305
 """The enterprise number of RFC 5103: the same fields for the way back."""
@@ -60,7 +60,7 @@ class Decoder:
         try:
             version = struct.unpack_from("!H", data)[0]
             if version == 5:
-                rows = _version_5(data)
+                _version_5(data, rows, problems)
             elif version in (9, 10):
                 self._sets(data, exporter, version, rows, problems)
             else:
@@ -101,17 +101,22 @@ class Decoder:
                     for fields in _records(body, template):
                         self.templates.note_options(key, fields)
                 else:
-                    rows += self._flows(key, _records(body, template), clock)
+                    for fields in _records(body, template):
+                        rate = self.templates.rate(key, fields)
+                        _take(fields, clock, rate, rows, bad)
 
-    def _flows(
-        self, exporter: Exporter, records: list[Fields], clock: _Clock
-    ) -> list[dict[str, Any]]:
-        found = []
-        for fields in records:
-            row = _row(fields, clock)
-            if row is not None:
-                found.append(_scaled(row, self.templates.rate(exporter, fields)))
-        return found
+
+def _take(
+    fields: Fields, clock: _Clock, rate: int, rows: list[dict[str, Any]], bad: list[str]
+) -> None:
+    """Read one record. One that cannot be takes no other with it, and is counted."""
+    try:
+        row = _row(fields, clock)
+    except FlowExportError as error:
+        bad.append(str(error))
+    else:
+        if row is not None:
+            rows.append(_scaled(row, rate))
 
 
 def _records(body: bytes, template: Template) -> list[Fields]:
@@ -241,14 +246,13 @@ def _at(seconds: float) -> datetime:
     return _EPOCH + timedelta(microseconds=round(seconds * 1_000_000))
 
 
-def _version_5(data: bytes) -> list[dict[str, Any]]:
+def _version_5(data: bytes, rows: list[dict[str, Any]], bad: list[str]) -> None:
     _, count, uptime, seconds, nanoseconds = struct.unpack_from("!HHIII", data)
     clock = _Clock(sent_ms=seconds * 1000 + nanoseconds // 1_000_000, uptime_ms=uptime)
     if len(data) < 24 + count * _V5_RECORD_BYTES:
         msg = "a datagram that is cut or damaged"
         raise FlowExportError(msg)
     sampling = struct.unpack_from("!H", data, 22)[0] & 0x3FFF  # the upper bits say how
-    rows: list[dict[str, Any]] = []
     for number in range(count):
         record = _V5.unpack_from(data, 24 + number * _V5_RECORD_BYTES)
         source, target = record[:2]
@@ -260,10 +264,7 @@ def _version_5(data: bytes) -> list[dict[str, Any]]:
         }  # fmt: skip
         if proto == 1:
             fields[(0, 32)] = dport.to_bytes(2)
-        row = _row(fields, clock)
-        if row is not None:
-            rows.append(_scaled(row, sampling))
-    return rows
+        _take(fields, clock, sampling, rows, bad)
 
 
 def paired(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
