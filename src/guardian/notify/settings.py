@@ -13,7 +13,7 @@ class Channel:
     ``gotify://server/token`` or ``mailtos://user:password@server?to=anna@home``; it
     holds secrets and is never logged. ``format`` is ``html``, ``markdown`` or ``text``;
     empty picks what the service shows best. ``tags`` choose what it is sent: ``digest``
-    (the nightly letter), ``urgent`` (one incident, at once), ``health`` (Guardian is blind).
+    (the nightly letter); nothing is sent for ``urgent`` and ``health`` yet.
     """
 
     name: str
