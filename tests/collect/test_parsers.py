@@ -141,16 +141,30 @@ def test_a_query_waits_for_its_answer_over_a_restart(
     assert names(memory_store) == [("a.example", "unknown"), ("b.example", "blocked")]
 
 
-def test_an_answered_query_does_not_wait_for_more(tmp_path: Path, memory_store: Store) -> None:
+def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Let so much time pass for what waits in a log."""
+    now = datetime.now(UTC).replace(tzinfo=None) + timedelta(seconds=seconds)
+    monkeypatch.setattr(text_log, "_now", lambda: now)
+
+
+def test_an_answered_query_waits_a_second_for_more(
+    tmp_path: Path, memory_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     log = tmp_path / "pihole.log"
-    then = datetime.now(UTC) - timedelta(seconds=3)
+    then = datetime.now(UTC)
     log.write_text(QUERY.format(then, "a.example") + ANSWER.format(then, "a.example"))
+    later(monkeypatch, 0)
+    drain(memory_store, pihole(log))
+    assert names(memory_store) == []
+    later(monkeypatch, 3)
     drain(memory_store, pihole(log))
     assert names(memory_store) == [("a.example", "blocked")]
 
 
 @pytest.mark.parametrize("how", ["rename", "copytruncate"])
-def test_rotation_loses_and_doubles_nothing(how: str, tmp_path: Path, memory_store: Store) -> None:
+def test_rotation_loses_and_doubles_nothing(
+    how: str, tmp_path: Path, memory_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     log = tmp_path / "pihole.log"
     then = datetime.now(UTC) - timedelta(minutes=5)
     log.write_text("".join(QUERY.format(then, f"a{n}.example") for n in range(3)))
@@ -163,6 +177,7 @@ def test_rotation_loses_and_doubles_nothing(how: str, tmp_path: Path, memory_sto
         (tmp_path / "pihole.log.1").write_bytes(log.read_bytes())
     log.write_text(QUERY.format(then, "b0.example"))
     drain(memory_store, pihole(log))
+    later(monkeypatch, 11)
     drain(memory_store, pihole(log))
     found = [name for name, _ in names(memory_store)]
     assert found == ["a0.example", "a1.example", "a2.example", "a3.example", "b0.example"]

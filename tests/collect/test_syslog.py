@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from guardian.collect import dnsmasq, network_logs, parser_spec
+from guardian.collect import dnsmasq, network_logs, parser_spec, text_log
 from guardian.collect.network_logs import SyslogCollector
 from guardian.collect.text_log import TextLogCollector
 
@@ -177,3 +177,68 @@ def test_many_senders_hold_no_more_queries_than_one_may(
             desk.send(f"query[A] n{number}.example from 192.168.1.5", sender=sender)
     assert len(desk.read()) == 8
     assert len(desk.read(final=True)) == 8
+
+
+@pytest.mark.parametrize("slow_s", [0.0, 15.0, 7200.0])
+def test_a_slow_clock_of_the_resolver_costs_no_answer(desk: Desk, slow_s: float) -> None:
+    desk.send("query[A] a.example from 192.168.1.5", slow_s=slow_s)
+    desk.send("forwarded a.example to 9.9.9.9", slow_s=slow_s)
+    assert desk.read() == []
+    desk.now += timedelta(seconds=5)
+    desk.collector = desk.made()  # it is known over a restart when the query was read
+    desk.send("reply a.example is 203.0.113.9", slow_s=slow_s)
+    desk.send("query[A] lost.example from 192.168.1.5", slow_s=slow_s)
+    (row,) = desk.read()
+    assert (row["rrname"], row["answers"]) == ("a.example", ["203.0.113.9"])
+    assert row["ts"] == START - timedelta(seconds=slow_s)
+    desk.now += timedelta(seconds=dnsmasq.HOLD_S)
+    assert desk.read() == []
+    desk.now += timedelta(seconds=1)
+    assert [row["rrname"] for row in desk.read()] == ["lost.example"]
+
+
+def test_the_last_answer_waits_a_second_for_more_of_it(desk: Desk) -> None:
+    desk.send("query[A] a.example from 192.168.1.5", slow_s=60)
+    desk.send("reply a.example is 203.0.113.9", slow_s=60)
+    assert desk.read() == []
+    desk.send("reply a.example is 203.0.113.10", slow_s=60)
+    assert desk.read() == []
+    desk.now += timedelta(seconds=2)
+    assert [row["answers"] for row in desk.read()] == [["203.0.113.9", "203.0.113.10"]]
+
+
+def test_a_clock_of_ours_that_is_set_back_holds_nothing_for_long(desk: Desk) -> None:
+    desk.send("query[A] a.example from 192.168.1.5")
+    assert desk.read() == []
+    desk.now -= timedelta(hours=1)
+    assert len(desk.read()) == 1
+
+
+def test_queries_of_a_state_that_says_not_when_they_were_read_wait_from_now() -> None:
+    first = dnsmasq.Assembler()
+    first.feed("query[A] a.example from 192.168.1.5", START - timedelta(hours=1), START)
+    (old,) = first.state()
+    del old["arrived"]
+    taken_up = dnsmasq.Assembler([old], arrived=START)
+    assert taken_up.take(dnsmasq.hold_limit(START + timedelta(seconds=5))) == []
+    assert len(taken_up.take(dnsmasq.hold_limit(START + timedelta(seconds=11)))) == 1
+
+
+def test_a_log_whose_clock_is_slow_keeps_its_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = START
+    monkeypatch.setattr(text_log, "_now", lambda: now)
+    log = tmp_path / "pihole.log"
+    collector = TextLogCollector(path=log, spec=parser_spec.shipped("pihole-log"), timezone="UTC")
+    begin = f"{START - timedelta(seconds=15):%b %d %H:%M:%S} dnsmasq[1]:"
+    log.write_text(f"{begin} query[A] a.example from 192.168.1.5\n")
+    (batch,) = collector.batches(None)
+    assert batch.tables == {}
+    with log.open("a") as file:
+        file.write(f"{begin} reply a.example is 203.0.113.9\n")
+    (batch,) = collector.batches(batch.bookmark)
+    assert batch.tables == {}
+    now += timedelta(seconds=2)
+    (batch,) = collector.batches(batch.bookmark)
+    assert batch.tables["dns_log"].column("answers").to_pylist() == [["203.0.113.9"]]

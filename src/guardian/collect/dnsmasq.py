@@ -4,6 +4,9 @@ dnsmasq (and Pi-hole, which is one) writes a line when a query comes in and one 
 more about what became of it. With ``log-queries=extra`` they share a serial number;
 without it they are matched by name, by the kind of answer, and by their order:
 the lines of one answer follow each other.
+
+How long an answer is waited for is told by our own clock, from when the query was read:
+the log's may be slow, in another time zone, or written late.
 """
 
 from __future__ import annotations
@@ -69,12 +72,13 @@ _IGNORED = ("dnssec-query[", "dnssec-retry[", "validation ", "validation result 
 
 @dataclass(slots=True)
 class Query:
-    """One query and what is known of its outcome."""
+    """One query, when it was read by our clock, and what is known of its outcome."""
 
     ts: datetime
     src_ip: str
     rrname: str
     rrtype: str
+    arrived: datetime
     order: int = 0
     serial: int | None = None
     status: str | None = None
@@ -104,9 +108,14 @@ class Query:
 
 
 class Assembler:
-    """Take lines one by one, and give the queries that are complete."""
+    """Take lines one by one, and give the queries that are complete.
 
-    def __init__(self, state: Iterable[Mapping[str, object]] = ()) -> None:
+    Queries of a state that does not say when they were read were so at ``arrived``.
+    """
+
+    def __init__(
+        self, state: Iterable[Mapping[str, object]] = (), *, arrived: datetime = OLDEST
+    ) -> None:
         self._open: dict[int, Query] = {}
         self._names: dict[str, dict[int, Query]] = {}
         self._serials: dict[int, Query] = {}
@@ -116,17 +125,21 @@ class Assembler:
         for one in state:
             known = {k: v for k, v in one.items() if k in Query.__dataclass_fields__}
             known["ts"] = datetime.fromisoformat(str(known["ts"]))
+            known["arrived"] = datetime.fromisoformat(str(known.get("arrived", arrived)))
             self._add(Query(**known))  # type: ignore[arg-type]  # our own bookmark
 
-    def feed(self, message: str, ts: datetime) -> bool:
-        """Take the message of a line (without time and program); False when it is none of ours."""
+    def feed(self, message: str, ts: datetime, arrived: datetime) -> bool:
+        """Take the message of a line (without time and program), read at ``arrived``.
+
+        False says that it is none of ours.
+        """
         serial: int | None = None
         if message[:1].isdigit():
             extra = _EXTRA.match(message)
             if extra is not None:
                 serial, message = int(extra[1]), message[extra.end() :]
         if message.startswith("query["):
-            return self._query(message, ts, serial)
+            return self._query(message, ts, arrived, serial)
         if message.startswith("forwarded "):
             return self._forwarded(message, serial)
         if message.startswith(_IGNORED):
@@ -143,7 +156,7 @@ class Assembler:
         return len(self._open)
 
     def take(self, before: datetime | None) -> list[dict[str, object]]:
-        """Return the rows of the queries that are complete, or were asked before ``before``.
+        """Return the rows of the queries that are complete, or were read before ``before``.
 
         None gives them all: the log will not grow any more.
         """
@@ -159,17 +172,22 @@ class Assembler:
         return bool(self._done) or any(self._due(query, before) for query in self._open.values())
 
     def _due(self, query: Query, before: datetime | None) -> bool:
-        if before is None or query.ts < before:
+        if before is None or query.arrived < before:
             return True
+        if before != OLDEST and query.arrived > before + timedelta(seconds=2 * HOLD_S):
+            return True  # our own clock was set back since
         if not query.answered:
             return False
-        return query is not self._current or query.ts < before + _MORE_LINES
+        return query is not self._current or query.arrived < before + _MORE_LINES
 
     def state(self) -> list[dict[str, object]]:
         """Return the queries that wait for their answer, as JSON values."""
-        return [asdict(query) | {"ts": query.ts.isoformat()} for query in self._open.values()]
+        return [
+            asdict(query) | {"ts": query.ts.isoformat(), "arrived": query.arrived.isoformat()}
+            for query in self._open.values()
+        ]
 
-    def _query(self, message: str, ts: datetime, serial: int | None) -> bool:
+    def _query(self, message: str, ts: datetime, arrived: datetime, serial: int | None) -> bool:
         found = _QUERY.fullmatch(message)
         client = addresses.normalise(found[3]) if found else None
         if found is None or client is None:
@@ -179,7 +197,8 @@ class Assembler:
         if self._current is not None and serial is None:
             self._finish(self._current)  # the lines of its answer are over
         self._current = None
-        self._add(Query(ts=ts, src_ip=client, rrname=name[:1024], rrtype=rrtype, serial=serial))
+        query = Query(ts, client, name[:1024], rrtype, arrived, serial=serial)
+        self._add(query)
         return True
 
     def _add(self, query: Query) -> None:
@@ -307,5 +326,5 @@ def _goes_on(query: Query, value: str) -> bool:
 
 
 def hold_limit(now: datetime) -> datetime:
-    """Return the time before which a query without an answer is stored without one."""
+    """Return the time before which a query that was read is stored without an answer."""
     return now - timedelta(seconds=HOLD_S)

@@ -184,6 +184,7 @@ class SyslogCollector(_UdpCollector):
         for known in self._senders.values():
             for reading in known.readings.values():
                 reading.clock.refer(now)  # some query may always wait, so a reading lives for days
+                reading.arrived = now
         self._restore(bookmark or {})
         self.listener.start()
         dropped, rejects = self._lost()
@@ -252,8 +253,9 @@ class SyslogCollector(_UdpCollector):
                 known.readings[kind] = anybody.readings.pop(kind)
                 known.waiting[kind] = anybody.waiting.pop(kind, None)
             else:
-                clock = Clock(self._timezone, _now())
-                known.readings[kind] = Reading(parser_spec.shipped(kind), clock)
+                spec, now = parser_spec.shipped(kind), _now()
+                clock = Clock(self._timezone, now)
+                known.readings[kind] = Reading(spec, clock, arrived=now)
         return known.readings[kind]
 
     def _make_room(self) -> None:

@@ -111,6 +111,7 @@ class TextLogCollector:
     def _log(
         self, reading: Reading, bookmark: Mapping[str, object], *, final: bool
     ) -> Iterator[Batch]:
+        reading.arrived = _now()
         reading.restore(bookmark)
         held = bookmark.get("mark")
         mark = Mark.from_json(held if isinstance(held, dict) else None)
@@ -124,6 +125,7 @@ class TextLogCollector:
             lines = bytes(chunk.data).removesuffix(b"\n").split(b"\n") if chunk.data else []
             block = Block(lines=lines, start=chunk.start, end=chunk.start + len(chunk.data))
             at = chunk.start
+            reading.arrived = _now()
             for index, line in enumerate(lines):
                 reading.take(line, block, index)
                 at += len(line) + 1
@@ -167,11 +169,12 @@ def _now() -> datetime:
 
 @dataclass(slots=True)
 class Reading:
-    """Lines on their way into rows."""
+    """Lines on their way into rows; ``arrived`` is when the next ones were read, by our clock."""
 
     spec: Spec
     clock: Clock
     file_time: float = 0.0
+    arrived: datetime = field(default_factory=_now)
     rejects: list[Reject] = field(default_factory=list)
     rows: dict[str, list[dict[str, object]]] = field(default_factory=dict)
     lines: int = 0
@@ -190,7 +193,7 @@ class Reading:
         """Take up the queries and the header of the last batch."""
         held = bookmark.get("open")
         if self.joined is not None and isinstance(held, list):
-            self.joined = dnsmasq.Assembler(held)
+            self.joined = dnsmasq.Assembler(held, arrived=self.arrived)
         header = bookmark.get("header")
         if isinstance(header, list):
             self.parser.header = [str(name) for name in header]
@@ -224,7 +227,7 @@ class Reading:
         if prefix is None or self.joined is None or prefix["program"] != "dnsmasq":
             return False
         ts = self.clock.read(prefix["time"])
-        return ts is not None and self.joined.feed(line[prefix.end() :], ts)
+        return ts is not None and self.joined.feed(line[prefix.end() :], ts, self.arrived)
 
     def pending(self, before: datetime | None) -> bool:
         """Tell whether a batch would hold anything new."""
