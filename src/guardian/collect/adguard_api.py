@@ -2,12 +2,13 @@
 
 The log is read backwards from now until the last row known; what lies between is then
 stored in order. The log is read at most as far back as memory allows, and says so when
-that was not far enough.
+that was not far enough. A page that fails costs no other: the next reading goes on there.
 """
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from guardian.intel import addresses
 from guardian.model.batch import Batch, Reject, SourceInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from guardian.clients.adguard import Entry
@@ -45,6 +46,16 @@ _SAFE_SEARCH = "FilteredSafeSearch"
 _LOCAL = ("Rewrite", _SAFE_SEARCH)
 
 
+@dataclass(slots=True, kw_only=True)
+class _Part:
+    """What was read so far of what is younger than ``since``, newest first."""
+
+    since: str
+    found: list[Entry] = field(default_factory=list)
+    older_than: str = ""
+    pages: int = 0
+
+
 class AdguardApiCollector:
     """Read AdGuard Home's query log by its API."""
 
@@ -61,6 +72,7 @@ class AdguardApiCollector:
         self._url = url
         self._client = client or AdguardClient(url, user, password, ca_file=ca_file)
         self._poller = Poller(every_s)
+        self._part: _Part | None = None
         self._clock = text_values.Clock("UTC", datetime.now(UTC).replace(tzinfo=None))
 
     @property
@@ -79,7 +91,7 @@ class AdguardApiCollector:
         if not self._poller.due(now=final):
             return
         since = str((bookmark or {}).get("time", ""))
-        entries, whole = self._poller.call(self._after(since))
+        entries, whole = self._after(since)
         digest = hashlib.blake2b(repr(entries).encode(), digest_size=8).hexdigest()
         if not entries or digest == (bookmark or {}).get("digest"):
             return
@@ -108,27 +120,46 @@ class AdguardApiCollector:
         """Close the connection. Safe to call twice."""
         self._poller.close(self._client.aclose())
 
-    async def _after(self, since: str) -> tuple[list[Entry], bool]:
-        """Return what is younger than ``since``, newest first, and whether that is all."""
-        found: list[Entry] = []
+    def _after(self, since: str) -> tuple[list[Entry], bool]:
+        """Return what is younger than ``since``, newest first, and whether that is all.
+
+        Raises:
+            CollectorError: a page could not be had; those before it are kept for the next time.
+        """
+        if self._part is None or self._part.since != since:
+            self._part = _Part(since=since)
+        part = self._part
         known = self._clock.read(since) if since else None
         if known is not None:  # a server whose clock was wrong once must not end the reading
             known = min(known, datetime.now(UTC).replace(tzinfo=None))
-        older_than = ""
-        for _ in range(MAX_PAGES):
-            page = await self._client.query_log(older_than=older_than, limit=PAGE_ROWS)
-            for entry in page.data or ():
-                when = self._clock.read(entry.time)
-                if known is not None and when is not None and when < known - OVERLAP:
-                    return found, True
-                found.append(entry)
-            if len(found) >= MAX_ROWS:
-                return found, False
-            # An empty page is not the end: the server looks at 50,000 lines of its file at a time.
-            if not page.oldest or page.oldest == older_than:
+        whole = True
+        while part.pages < MAX_PAGES:
+            # Each page has its own time: a slow server's log takes longer than any one limit.
+            page = self._poller.call(
+                self._client.query_log(older_than=part.older_than, limit=PAGE_ROWS)
+            )
+            part.pages += 1
+            entries = self._younger(page.data or (), known)
+            part.found += entries
+            if len(entries) < len(page.data or ()):
                 break
-            older_than = page.oldest
-        return found, True
+            if len(part.found) >= MAX_ROWS:
+                whole = False
+                break
+            # An empty page is not the end: the server looks at 50,000 lines of its file at a time.
+            if not page.oldest or page.oldest == part.older_than:
+                break
+            part.older_than = page.oldest
+        self._part = None
+        return part.found, whole
+
+    def _younger(self, entries: Sequence[Entry], known: datetime | None) -> Sequence[Entry]:
+        """Return the entries before the first one that is known."""
+        for number, entry in enumerate(entries if known is not None else ()):
+            when = self._clock.read(entry.time)
+            if known is not None and when is not None and when < known - OVERLAP:
+                return entries[:number]
+        return entries
 
 
 def _row(entry: Entry, clock: text_values.Clock) -> dict[str, Any] | None:
