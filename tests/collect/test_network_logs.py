@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import struct
 import threading
@@ -26,7 +27,7 @@ from scapy.layers.netflow import (
 from guardian.collect import dnsmasq
 from guardian.collect.datagrams import Listener
 from guardian.collect.netflow_decode import Decoder, paired
-from guardian.collect.netflow_templates import MAX_TEMPLATES
+from guardian.collect.netflow_templates import MAX_EXPORTERS, MAX_TEMPLATES, Templates
 from guardian.collect.network_logs import NetflowCollector, SyslogCollector, unwrapped
 from guardian.collect.reader import drain
 from guardian.ops.health import health
@@ -144,6 +145,63 @@ def test_an_uptime_that_began_at_0_again_dates_no_flow_ahead() -> None:
         five[at + 24 : at + 28] = struct.pack("!I", wrap - 1000)
     rows, _ = Decoder().decode(bytes(five), "::1")
     assert [sent - row["ts"] for row in rows] == [timedelta(seconds=3)] * 2
+
+
+STARTED_MS = (NOW - 86_400) * 1000
+"""A router that has been up for a day."""
+
+
+def ipfix_of(*sets: bytes) -> bytes:
+    body = b"".join(sets)
+    return struct.pack("!HHIII", 10, 16 + len(body), NOW, 1, 0) + body
+
+
+def ago(rows: list[dict[str, Any]]) -> list[tuple[float, float]]:
+    """How long before the export flows began and ended, in seconds."""
+    sent = datetime.fromtimestamp(NOW, UTC).replace(tzinfo=None)
+    return [((sent - x["ts"]).total_seconds(), (sent - x["end_ts"]).total_seconds()) for x in rows]
+
+
+@pytest.mark.parametrize("up_days", [1, 60])
+def test_ipfix_that_counts_from_its_start_says_it_in_the_record(up_days: int) -> None:
+    started_ms = (NOW - up_days * 86_400) * 1000
+    moments = [(up_days * 86_400_000 - each) % (1 << 32) for each in (1_800_000, 400_000)]
+    record = of_uptime(*moments) + struct.pack("!Q", started_ms)
+    sets = a_set(2, template_of([*UPTIME_FIELDS, (160, 8)])), a_set(300, record)
+    rows, problems = Decoder().decode(ipfix_of(*sets), "::1")
+    assert (ago(rows), problems) == ([(1800.0, 400.0)], [])
+
+
+def test_ipfix_that_counts_from_its_start_says_it_in_options() -> None:
+    options = struct.pack("!HHHHHHH", 256, 2, 1, 143, 4, 160, 8)
+    said = struct.pack("!IQ", 1, STARTED_MS)
+    decoder = Decoder()
+    _, problems = decoder.decode(
+        ipfix_of(a_set(3, options), a_set(256, said), a_set(2, template_of(UPTIME_FIELDS))), "::1"
+    )
+    again = Decoder()
+    again.templates.restore(json.loads(json.dumps(decoder.templates.state())))
+    data = ipfix_of(a_set(300, of_uptime(84_600_000, 86_000_000)))
+    for each in (decoder, again):  # also after a restart
+        rows, more = each.decode(data, "::1")
+        assert ago(rows) == [(1800.0, 400.0)]
+        assert more == problems == []
+    assert decoder.decode(data, "::2")[0] == []  # another router has its own templates
+
+
+@pytest.mark.parametrize("started_ms", [0, (NOW + 3600) * 1000, 2**64 - 1])
+def test_a_start_that_cannot_be_is_none(started_ms: int) -> None:
+    record = of_uptime(84_600_000, 86_000_000) + struct.pack("!Q", started_ms)
+    sets = a_set(2, template_of([*UPTIME_FIELDS, (160, 8)])), a_set(300, record)
+    assert ago(Decoder().decode(ipfix_of(*sets), "::1")[0]) == [(0.0, 0.0)]
+
+
+def test_no_number_of_exporters_fills_the_memory() -> None:
+    templates = Templates()
+    for number in range(MAX_EXPORTERS + 50):
+        templates.note_options(("::1", 10, number), {(0, 160): STARTED_MS.to_bytes(8)})
+    assert len(templates.started) == MAX_EXPORTERS
+    assert ("::1", 10, 49) not in templates.started
 
 
 def test_a_record_with_a_bad_time_takes_no_other_with_it() -> None:

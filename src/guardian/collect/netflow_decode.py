@@ -18,7 +18,7 @@ from guardian.collect.netflow_templates import FlowExportError, Templates
 from guardian.collect.text_values import LAST_S
 
 if TYPE_CHECKING:
-    from guardian.collect.netflow_templates import Fields, Template
+    from guardian.collect.netflow_templates import Exporter, Fields, Template
 
 _REVERSE = 29_305
 """The enterprise number of RFC 5103: the same fields for the way back."""
@@ -103,7 +103,15 @@ class Decoder:
                 else:
                     for fields in _records(body, template):
                         rate = self.templates.rate(key, fields)
-                        _take(fields, clock, rate, rows, bad)
+                        _take(fields, self._clock(key, fields, clock), rate, rows, bad)
+
+    def _clock(self, exporter: Exporter, fields: Fields, clock: _Clock) -> _Clock:
+        """Return the clock of a record: IPFIX says by a field of its own when it was started."""
+        if clock.uptime_ms is None and ((0, 22) in fields or (0, 21) in fields):
+            started_ms = self.templates.started_ms(exporter, fields)
+            if started_ms is not None and started_ms < clock.sent_ms + _AHEAD_MS:
+                return _Clock(sent_ms=clock.sent_ms, uptime_ms=clock.sent_ms - started_ms)
+        return clock
 
 
 def _take(

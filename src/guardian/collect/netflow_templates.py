@@ -1,14 +1,16 @@
 """What an exporter said about the form of its records, kept over restarts.
 
 NetFlow v9 and IPFIX send templates only now and then, so what was learnt goes into the
-bookmark. Options say how a router samples: then one record stands for many packets. Both
-are bounded in number and size. RFC 3954 (v9), RFC 7011 and RFC 5477 (IPFIX, sampling).
+bookmark. Options say how a router samples, so that one record stands for many packets, and
+when it was started, if its flows count from there. All is bounded in number and size.
+RFC 3954 (v9), RFC 7011 and RFC 5477 (IPFIX, sampling).
 """
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 MAX_TEMPLATES = 2_000
 MAX_TEMPLATE_FIELDS = 256
@@ -21,10 +23,13 @@ MAX_SAMPLING = 1_000_000
 """One packet in more than this is no sampling but a damaged field."""
 
 MAX_SAMPLERS = 1_000
+MAX_EXPORTERS = 1_000
+"""Of so many, the latest, it is known when they were started."""
 
 _RATES = (34, 50)  # samplingInterval, samplerRandomInterval (v9 and IPFIX)
 _PACKETS_TAKEN, _PACKETS_LEFT = 305, 306  # samplingPacketInterval, samplingPacketSpace
 _SAMPLERS = (48, 302)  # samplerId, selectorId
+_STARTED = 160  # systemInitTimeMilliseconds
 
 SCOPE = -1
 """The enterprise under which scope fields of v9 options stand: they have numbers of their own."""
@@ -32,6 +37,7 @@ SCOPE = -1
 Fields = dict[tuple[int, int], bytes]
 Exporter = tuple[str, int, int]
 """Address, version, and the part of the router (source id, observation domain)."""
+_Key = TypeVar("_Key", bound=tuple[object, ...])
 
 
 class FlowExportError(Exception):
@@ -52,6 +58,7 @@ class Templates:
 
     known: dict[tuple[str, int, int, int], Template] = field(default_factory=dict)
     sampling: dict[tuple[str, int, int, int], int] = field(default_factory=dict)
+    started: dict[Exporter, int] = field(default_factory=dict)
     changed: bool = False
 
     def learn(self, exporter: Exporter, body: bytes, *, options: bool) -> None:
@@ -82,17 +89,25 @@ class Templates:
             del self.known[next(iter(self.known))]
 
     def note_options(self, exporter: Exporter, fields: Fields) -> None:
-        """Learn from a record of options how the exporter samples."""
+        """Learn from a record of options how the exporter samples, and when it was started."""
         rate = _rate(fields)
-        if rate is None:
-            return
-        key = (*exporter, _sampler(fields))
-        if self.sampling.get(key) != rate:
+        if rate is not None:
+            self._note(self.sampling, (*exporter, _sampler(fields)), rate, MAX_SAMPLERS)
+        started_ms = _value(fields, _STARTED)
+        if started_ms:
+            self._note(self.started, exporter, started_ms, MAX_EXPORTERS)
+
+    def _note(self, known: dict[_Key, int], key: _Key, value: int, most: int) -> None:
+        if known.get(key) != value:
             self.changed = True
-            self.sampling.pop(key, None)
-            self.sampling[key] = rate
-            while len(self.sampling) > MAX_SAMPLERS:
-                del self.sampling[next(iter(self.sampling))]
+            known.pop(key, None)
+            known[key] = value
+            while len(known) > most:
+                del known[next(iter(known))]
+
+    def started_ms(self, exporter: Exporter, fields: Fields) -> int | None:
+        """Return when the exporter of a record was started, in ms since 1970, if it says so."""
+        return _value(fields, _STARTED) or self.started.get(exporter)
 
     def rate(self, exporter: Exporter, fields: Fields) -> int:
         """Return how many packets a packet of this record stands for: 1 when none are left out."""
@@ -115,11 +130,12 @@ class Templates:
         return {
             "templates": kept[::-1],
             "sampling": [[*key, rate] for key, rate in self.sampling.items()],
+            "started": [[*key, moment] for key, moment in self.started.items()],
         }
 
     def restore(self, state: object) -> None:
         """Take up what a bookmark kept; a form of another version is passed over."""
-        if not isinstance(state, dict) or self.known or self.sampling:
+        if not isinstance(state, dict) or self.known or self.sampling or self.started:
             return
         try:
             for address, version, domain, number, options, fields in state.get("templates", ()):
@@ -128,9 +144,12 @@ class Templates:
                 self.known[key] = Template(found, bool(options))
             for address, version, domain, sampler, rate in state.get("sampling", ()):
                 self.sampling[(str(address), int(version), int(domain), int(sampler))] = int(rate)
+            for address, version, domain, moment in state.get("started", ()):
+                self.started[(str(address), int(version), int(domain))] = int(moment)
         except (TypeError, ValueError):
             self.known.clear()
             self.sampling.clear()
+            self.started.clear()
 
 
 def _fields_of(
