@@ -163,6 +163,43 @@ def test_a_kill_after_any_move_leaves_both_tiers_whole(store: Store, tmp_path: P
     again.close()
 
 
+def test_a_merged_day_has_the_columns_of_the_others(store: Store) -> None:
+    fill(store, 9)
+    archive.archive(store, OLD, now=NOW)
+    with store.transaction() as tx:
+        tx.execute(
+            "INSERT INTO flow (id, ts, source_id, flow_id) VALUES (100000, ?, 1, 1)",
+            [NOW - timedelta(days=8)],
+        )
+    archive.archive(store, OLD, now=NOW)
+    assert archive.merge(store, Limits(cold_files_per_day=1)) == 1
+    with store.read() as reader:
+        assert len(reader.rows("SELECT * FROM all_flow")) == 901
+        seen, own = (reader.rows(f"DESCRIBE {name}") for name in ("all_flow", "flow"))
+        assert [row["column_name"] for row in seen] == [row["column_name"] for row in own]
+        assert reader.value("SELECT count(DISTINCT columns) FROM cold_span") == 1
+
+
+def test_a_day_that_was_merged_with_a_column_too_many_is_read(store: Store) -> None:
+    """Earlier versions gave merged files a column "day", and noted it of all files."""
+    fill(store, 9)
+    archive.archive(store, OLD, now=NOW)
+    first = files(store)[0]
+    with store.transaction() as tx:
+        tx.execute(f"COPY (SELECT *, ts::DATE AS day FROM '{first}') TO '{first}.new'")
+        tx.execute("UPDATE cold_span SET columns = columns || ',day'")
+    store.close()
+    first.with_name(first.name + ".new").replace(first)
+    assert store.path is not None
+    store = Store.open(store.path.parent)
+    for changed in (2, 0):  # one file has the column, two have not
+        with store.read() as reader:
+            assert len(reader.rows("SELECT * FROM all_flow")) == 900
+        assert archive.note_spans(store) == changed
+        archive.refresh_views(store)
+    store.close()
+
+
 def test_what_a_kill_leaves_of_a_move_is_removed(store: Store) -> None:
     fill(store, 8)
     archive.archive(store, OLD, now=NOW)

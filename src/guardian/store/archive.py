@@ -79,20 +79,29 @@ def _move_day(store: Store, table: str, day: date, newest: int) -> int:
 
 
 def note_spans(store: Store) -> int:
-    """Look into the files that an older Guardian left; return how many were looked at."""
+    """Look into the files that an older Guardian left; return how many were noted anew.
+
+    Earlier ones took the name of a file's folder for a column of it, ``day``, and merged
+    files got one.
+    """
     if store.path is None:
         return 0
     root = cold_files.root(store)
     with store.read() as reader:
-        unknown = [
+        unsure = reader.rows(
+            "SELECT file, columns FROM cold_file LEFT JOIN cold_span USING (file) "
+            "WHERE columns IS NULL OR columns LIKE '%,day'"
+        )
+        changed = [
             row["file"]
-            for row in reader.rows("SELECT file FROM cold_file ANTI JOIN cold_span USING (file)")
+            for row in unsure
             if (root / row["file"]).exists()
+            and cold_files.columns(reader, root / row["file"]) != row["columns"]
         ]
-    for name in unknown:
+    for name in changed:
         with store.transaction() as tx:
             cold_files.span(tx, name, root / name)
-    return len(unknown)
+    return len(changed)
 
 
 def merge(store: Store, limits: Limits) -> int:
@@ -119,7 +128,10 @@ def _merge_day(store: Store, table: str, day: date) -> int:
     with store.transaction() as tx, cold_files.whole(root / name):
         files = _files(tx, table, day)
         parts = ", ".join(quoted(root / file) for file in files)
-        query = f"SELECT * FROM read_parquet([{parts}], union_by_name = true)"
+        query = (
+            "SELECT COLUMNS(c -> c <> 'day') FROM "  # see note_spans
+            f"read_parquet([{parts}], union_by_name = true, hive_partitioning = false)"
+        )
         cold_files.write(tx, query, [], root / name)
         cold_files.strike(tx, files)
         cold_files.enlist(tx, table, day, name, root / name)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from guardian.store.connection import Store
-    from guardian.store.reader import Transaction
+    from guardian.store.reader import Reader, Transaction
 
 log = logging.getLogger(__name__)
 
@@ -103,13 +103,21 @@ def enlist(tx: Transaction, table: str, day: date, name: str, path: Path) -> Non
 
 def span(tx: Transaction, name: str, path: Path) -> None:
     """Note which ids a file holds and which columns."""
-    target = quoted(path)
-    columns = tx.rows(f"SELECT column_name FROM (DESCRIBE FROM read_parquet({target}))")
+    tx.execute("DELETE FROM cold_span WHERE file = ?", [name])
     tx.execute(
         "INSERT INTO cold_span SELECT ?, coalesce(min(id), 0), coalesce(max(id), 0), ? "
-        f"FROM read_parquet({target}) ON CONFLICT (file) DO NOTHING",
-        [name, ",".join(row["column_name"] for row in columns)],
+        f"FROM read_parquet({quoted(path)}, hive_partitioning = false)",
+        [name, columns(tx, path)],
     )
+
+
+def columns(reader: Reader, path: Path) -> str:
+    """Return the names of a file's own columns; what its folder is called is none of them."""
+    rows = reader.rows(
+        "SELECT column_name FROM "
+        f"(DESCRIBE FROM read_parquet({quoted(path)}, hive_partitioning = false))"
+    )
+    return ",".join(row["column_name"] for row in rows)
 
 
 def strike(tx: Transaction, names: Collection[str]) -> None:

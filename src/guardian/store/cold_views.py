@@ -151,16 +151,21 @@ def _noted(reader: Reader) -> dict[str, str]:
 def _cold(root: Path, files: Iterable[dict[str, Any]]) -> str:
     """Return the cold part of a view: files with the same columns are read as one.
 
-    So DuckDB needs to look into one file of each kind to know the columns, not into all.
+    So DuckDB needs to look into one file of each kind to know the columns, not into all. Files
+    whose noted columns end with a ``day`` may differ (``archive.note_spans``).
     """
     kinds: dict[str | None, list[str]] = {}
     for row in files:
         kinds.setdefault(row["columns"], []).append(quoted(root / row["file"]))
     return "".join(
         f" UNION ALL BY NAME SELECT * FROM read_parquet([{', '.join(listed)}], "
-        f"union_by_name = {'false' if columns else 'true'}, hive_partitioning = false)"
+        f"union_by_name = {_sure(columns)}, hive_partitioning = false)"
         for columns, listed in kinds.items()
     )
+
+
+def _sure(columns: str | None) -> str:
+    return "false" if columns and not columns.endswith(",day") else "true"
 
 
 def _place(reader: Reader) -> Path | None:
