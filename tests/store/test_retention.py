@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
-from guardian.errors import StoreFullError
+from guardian.errors import StoreError, StoreFullError
 from guardian.model.batch import Batch, SourceInfo
 from guardian.ops.status import status
 from guardian.store import (
@@ -161,8 +161,8 @@ def test_deleting_stops_where_it_gives_nothing_back(
     days = cold_days(store)
     limits = a_day_short(store)
     free = store.free_bytes()
+    monkeypatch.setattr(deletion, "FRUITLESS_BYTES", 1)
     monkeypatch.setattr(store, "free_bytes", lambda: free)  # who reads a file holds its room
-    monkeypatch.setattr(deletion.room, "hole_bytes", lambda _store: 0)
     assert deletion.by_room(store, limits, NOW) == 1000
     assert cold_days(store) == days - 1
     assert "gave no room back" in caplog.text
@@ -185,6 +185,32 @@ def test_a_long_query_costs_no_day(store: Store, monkeypatch: pytest.MonkeyPatch
             assert retention.enforce(store, limits, now=NOW).deleted == 0
         assert total(store, "flow") == 6_000
     assert retention.enforce(store, limits, now=NOW).deleted > 0
+
+
+def test_a_damaged_cold_file_does_not_keep_the_limits_from_being_kept(store: Store) -> None:
+    for _ in range(2):  # late rows: two files a day
+        fill(store, 12, rows=10)
+        archive.archive(store, Limits(hot_days=5), now=NOW)
+    with store.transaction() as tx:
+        tx.execute("INSERT INTO anomaly (id, ts, source_id) VALUES (9999, '2026-01-01', 1)")
+        tx.execute("UPDATE row_counter SET next_id = 10000")
+        file = tx.value("SELECT file FROM cold_file ORDER BY day DESC LIMIT 1")
+    clock.backdate(store)
+    assert store.path is not None
+    damaged = store.path.parent / file
+    damaged.write_bytes(damaged.read_bytes()[:-200])
+    limits = Limits(hot_days=5, keep_days=9, cold_files_per_day=1)
+    with pytest.raises(StoreError, match="No magic bytes"):
+        retention.enforce(store, limits, now=NOW)
+    assert total(store, "anomaly") == 0
+    with store.read() as reader:
+        assert reader.value("SELECT min(day) FROM cold_file") == (NOW - timedelta(days=9)).date()
+        assert reader.value("SELECT count(*) FROM size_sample") == 1
+        assert reader.value("SELECT count(*) FROM setting WHERE key = 'full_in_days'") == 1
+    shorter = Limits(hot_days=5, keep_days=9, cold_files_per_day=1, max_bytes=1, least_share=0.0)
+    with contextlib.suppress(StoreError):
+        retention.enforce(store, shorter, now=NOW)
+    assert cold_days(store) == 0
 
 
 def test_sums_that_outgrow_the_budget_do_not_take_every_event(store: Store) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from guardian.errors import StoreRetryError
+from guardian.errors import StoreError, StoreRetryError
 from guardian.store import archive, clock, kept, room
 from guardian.store.limits import TABLES
 
@@ -29,11 +29,13 @@ A_DAY = timedelta(days=1)
 FRUITLESS_ROWS = 500_000
 """So many rows of the fast tier must give something back: DuckDB frees whole groups of 122,880
 rows, and those that are left of a few are first moved together."""
+FRUITLESS_BYTES = 2 << 20
+"""So many bytes of cold files must show on the disk: noting that they went takes blocks too."""
 
 
 def by_age(store: Store, limits: Limits, now: datetime, age_s: float) -> int:
     """Delete what happened, and was stored, longer ago than it is kept."""
-    ages = {**dict.fromkeys(TABLES, limits.keep_days), **dict(limits.keep_days_by_table)}
+    ages = dict.fromkeys(TABLES, limits.keep_days) | dict(limits.keep_days_by_table)
     deleted = 0
     for table, days in ages.items():
         if table in TABLES:
@@ -62,10 +64,14 @@ def by_room(store: Store, limits: Limits, now: datetime) -> int:
 
     No day goes while the log cannot be folded in: what went before gives its room back only
     then. Nor does one go on after another when that gives nothing back.
+
+    Raises:
+        StoreError: the disk refused, or a cold file is damaged; what could go is gone.
     """
     if _wanting(store, limits) is None or not _folded(store, needed=False):
         return 0
-    deleted = fruitless = 0
+    failed: StoreError | None = None
+    deleted = rows = bytes_ = 0  # rows and bytes: since something was given back
     for _ in range(len(TABLES) * 400):
         wanting = _wanting(store, limits)
         horizon = _oldest_end(store, wanting.table, now) if wanting else None
@@ -83,14 +89,24 @@ def by_room(store: Store, limits: Limits, now: datetime) -> int:
         if not gone.rows:
             break
         deleted += gone.rows
-        archive.refresh_views(store)
+        try:
+            archive.refresh_views(store)
+        except StoreError as error:  # a damaged cold file: the disk gets its room all the same
+            failed = error
         archive.sweep(store)
         if not _folded(store):
             break
-        fruitless = 0 if wanting.eased(before, room.sizes(store)) else fruitless + gone.rows
-        if fruitless and (gone.cold or fruitless >= FRUITLESS_ROWS):
+        after = room.sizes(store)
+        if wanting.eased(before, after):
+            rows = bytes_ = 0
+            continue
+        rows += gone.hot
+        bytes_ += before.cold_bytes - after.cold_bytes
+        if rows >= FRUITLESS_ROWS or bytes_ >= FRUITLESS_BYTES:
             _note_fruitless(store, wanting, now)
             break
+    if failed:
+        raise failed
     return deleted
 
 
@@ -107,7 +123,8 @@ class Wanting:
         if self.disk:
             free = before.free_bytes + before.hole_bytes
             return after.free_bytes + after.hole_bytes > free
-        return after.hot_bytes + after.cold_bytes < before.hot_bytes + before.cold_bytes
+        used = before.hot_bytes + before.cold_bytes
+        return after.hot_bytes + after.cold_bytes < used or after.cold_bytes < before.cold_bytes
 
 
 def _wanting(store: Store, limits: Limits) -> Wanting | None:

@@ -5,6 +5,7 @@ What goes, and in which order, says ``deletion``.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,6 +17,7 @@ from guardian.store import archive, clock, deletion, engine, rollup, room, setti
 from guardian.store.limits import Limits
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from guardian.store.connection import Store
@@ -32,6 +34,8 @@ FORECAST, FLOOR = "full_in_days", "free_floor_bytes"
 who do not know the limits."""
 SQUEEZE_TRIES, SQUEEZE_PAUSE_S = 5, 0.5
 """How often, and how far apart, a moment without readers is looked for."""
+ARCHIVE_BYTES = 384 << 20
+"""The memory that writing cold files may take: a day that does not fit is sorted on the disk."""
 FOLD_DAYS = 2
 """Roll-up steps of the last days may still get late rows."""
 
@@ -107,30 +111,67 @@ def restore_file(store: Store) -> None:
         raise StoreError(msg)
 
 
+class Steps:
+    """Does one step after another: one that fails does not keep the others from being done."""
+
+    def __init__(self) -> None:
+        self._first: StoreError | OSError | None = None
+
+    @contextlib.contextmanager
+    def step(self, what: str) -> Iterator[None]:
+        """Note the error of the block instead of raising it."""
+        try:
+            yield
+        except (StoreError, OSError) as error:
+            log.warning("%s: %s", what, error)
+            self._first = self._first or error
+
+    def done(self) -> None:
+        """Raise the first error, when everything was tried."""
+        if self._first is not None:
+            raise self._first
+
+
 def enforce(store: Store, limits: Limits, *, now: datetime) -> Report:
     """Roll up, archive, delete and compact until every limit holds.
 
+    Where one step fails the others are done all the same.
+
     Raises:
-        StoreError: the disk refused; what was done so far stands.
+        StoreError: the disk refused; what could be done stands.
     """
+    steps = Steps()
     age = clock.note(store, now)
-    rollup.update(store)
-    rollup.fold(store, since=now - timedelta(days=FOLD_DAYS), before=now - timedelta(hours=1))
-    archive.note_spans(store)
+    with steps.step("sums"):
+        rollup.update(store)
+        rollup.fold(store, since=now - timedelta(days=FOLD_DAYS), before=now - timedelta(hours=1))
+    with steps.step("cold files"):
+        archive.note_spans(store)
+    deleted = moved = 0
     # On a full disk first: the cold files that are written next need some of it.
-    deleted = deletion.by_room(store, limits, now) if deletion.short(store, limits) else 0
+    if deletion.short(store, limits):
+        with steps.step("deleting for room"):
+            deleted += deletion.by_room(store, limits, now)
     with store.read() as reader:
         settled = clock.stored_before(reader, age, timedelta(days=limits.hot_days))
-    moved = archive.archive(store, limits, now=now, stored_before=settled)
-    archive.merge(store, limits)
-    deleted += deletion.by_age(store, limits, now, age) + deletion.by_room(store, limits, now)
+    with steps.step("archiving"), store.more_memory(ARCHIVE_BYTES):
+        moved = archive.archive(store, limits, now=now, stored_before=settled)
+    with steps.step("merging cold files"), store.more_memory(ARCHIVE_BYTES):
+        archive.merge(store, limits)
+    with steps.step("deleting by age"):
+        deleted += deletion.by_age(store, limits, now, age)
+    with steps.step("deleting for room"):
+        deleted += deletion.by_room(store, limits, now)
     if deleted:
-        archive.refresh_views(store)
-        archive.sweep(store)
-    given_back = _give_back(store, limits, changed=bool(moved or deleted))
-    _sample(store, now)
-    settings.put(store, FORECAST, full_in_days(store, limits))
-    settings.put(store, FLOOR, limits.free_floor_bytes)
+        with steps.step("cold files"):
+            archive.refresh_views(store)
+            archive.sweep(store)
+    given_back = 0
+    with steps.step("giving room back"):
+        given_back = _give_back(store, limits, changed=bool(moved or deleted))
+    with steps.step("the forecast"):
+        _forecast(store, limits, now)
+    steps.done()
     return Report(moved=moved, deleted=deleted, given_back=given_back)
 
 
@@ -188,10 +229,12 @@ def _give_back(store: Store, limits: Limits, *, changed: bool) -> int:
     return before.hole_bytes if store.rewrite() else 0
 
 
-def _sample(store: Store, now: datetime) -> None:
+def _forecast(store: Store, limits: Limits, now: datetime) -> None:
     measured = room.sizes(store)
     with store.transaction() as tx:
         tx.execute(
             "INSERT INTO size_sample VALUES (?, ?, ?, ?)",
             [now, measured.hot_bytes, measured.cold_bytes, measured.free_bytes],
         )
+    settings.put(store, FORECAST, full_in_days(store, limits))
+    settings.put(store, FLOOR, limits.free_floor_bytes)
