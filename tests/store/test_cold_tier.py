@@ -186,7 +186,10 @@ def test_a_day_that_was_merged_with_a_column_too_many_is_read(store: Store) -> N
     archive.archive(store, OLD, now=NOW)
     first = files(store)[0]
     with store.transaction() as tx:
-        tx.execute(f"COPY (SELECT *, ts::DATE AS day FROM '{first}') TO '{first}.new'")
+        tx.execute(
+            f"COPY (SELECT *, ts::DATE AS day FROM read_parquet('{first}', "
+            f"hive_partitioning = false)) TO '{first}.new' (FORMAT parquet)"
+        )
         tx.execute("UPDATE cold_span SET columns = columns || ',day'")
     store.close()
     first.with_name(first.name + ".new").replace(first)
