@@ -364,6 +364,53 @@ def stored_after_a_restart(store: Store) -> int:
     return number
 
 
+@pytest.mark.parametrize("muddled", [False, True])
+def test_a_file_deleted_under_a_store_that_failed_is_written_anew(
+    store: Store, *, muddled: bool
+) -> None:
+    source_id = ingest.register(store, SourceInfo(name="eve", kind="eve", path="eve"))
+    ingest.commit(store, source_id, Batch(tables={"flow": ROWS}, bookmark={"n": 0}))
+    assert store.path is not None
+    store.path.unlink()
+    store._give_up()
+    if muddled:
+        store._distrust()
+        with pytest.raises(StoreError, match="was deleted"), store.read():
+            pass
+    else:
+        assert count(store) == 20_000
+    with pytest.raises(StoreError, match="was deleted"):
+        ingest.note_state(store, source_id, "works")
+    assert not store.path.exists(), "no empty file in its place"
+    retention.tick(store, now=NOW)
+    ingest.note_state(store, source_id, "works")
+    assert stored_after_a_restart(store) == 20_000
+
+
+def test_a_deleted_file_that_cannot_be_read_any_more_is_said(store: Store) -> None:
+    assert store.path is not None
+    ingest.register(store, SourceInfo(name="eve", kind="eve", path="eve"))
+    with pytest.raises(StoreRetryError, match="opened anew"), store.read() as reader:
+        # It ends as one does that the disk refused.
+        reader.execute("SET debug_checkpoint_abort = 'before_header'; CHECKPOINT")
+    store.path.unlink()
+    with pytest.raises(StoreError, match=r"cannot be read any more.*guardian restore FILE"):
+        retention.tick(store, now=NOW)
+    assert not store.path.exists()
+
+
+def test_another_file_is_left_alone_by_a_store_that_failed(store: Store) -> None:
+    assert store.path is not None
+    store.path.unlink()
+    store.path.write_bytes(b"somebody's")
+    store._give_up()
+    assert count(store) == 0
+    for work in (lambda: ingest.note_state(store, 1, "works"), store.checkpoint, store.rewrite):
+        with pytest.raises(StoreError, match="another file"):
+            work()
+    assert store.path.read_bytes() == b"somebody's"
+
+
 def test_another_file_in_its_place_is_left_alone(store: Store) -> None:
     assert store.path is not None
     store.path.unlink()

@@ -150,7 +150,9 @@ class Store:
         Raises:
             StoreRetryError: a COMMIT failed halfway, and the file is still to be opened anew.
         """
-        if self._file.broken and self._writing.acquire(timeout=1.0):
+        # Where the file is gone, or another is there, what is open is all there is to read.
+        may_help = self._file.broken and not self.replaced()
+        if may_help and self._writing.acquire(timeout=1.0):
             try:
                 self._revive()
             finally:
@@ -207,6 +209,7 @@ class Store:
 
     def _refuse_broken(self) -> None:
         if self._file.broken and self.path is not None:
+            self._file.require_own()
             msg = "the store is to be opened anew as soon as its readers are through"
             raise StoreRetryError(msg)
 
@@ -225,6 +228,7 @@ class Store:
         """Open the file anew where that is needed and may help; the writer's lock is held."""
         if not self._file.due():
             return
+        self._file.require_own()
         with self._gate.alone(REVIVE_PAUSE_S) as alone:
             if not alone:
                 return
@@ -333,11 +337,12 @@ class Store:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         copy = self.path.with_name(f".{FILE_NAME}.rewrite")
         with self._writing:
-            self._refuse_broken()
+            if not self._file.gone():
+                self._file.require_own()
+                self._refuse_broken()
             room.remove(copy)
             try:
-                with mapped_errors(copy, self._give_up):
-                    engine.copy_database(self._file.connection, copy)
+                self._file.copy_to(copy)
                 return self._take_place(copy, patience_s)
             finally:
                 room.remove(copy)

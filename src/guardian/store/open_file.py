@@ -15,7 +15,7 @@ import duckdb
 
 from guardian.errors import StoreError, StoreFullError, StoreReadOnlyError, StoreRetryError
 from guardian.store import engine
-from guardian.store.failures import mapped_errors
+from guardian.store.failures import explained, mapped_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +51,31 @@ class OpenFile:
         """Return whether another file stands where this one was, or none at all."""
         return self.path is not None and _inode(self.path) != self._inode
 
+    def gone(self) -> bool:
+        """Return whether the file was deleted or moved away: what is open is all there is."""
+        return self.path is not None and not self.path.exists()
+
+    def require_own(self) -> None:
+        """Refuse to open what stands there, or to write over it, when it is not this file.
+
+        Raises:
+            StoreError: the file is gone, or another was put in its place.
+        """
+        if not self.replaced():
+            return
+        assert self.path is not None
+        if self.path.exists():
+            msg = (
+                f"another file was put in the place of the running store ({self.path}); it is "
+                "left alone: stop Guardian, look which one you want, start it again"
+            )
+        else:
+            msg = (
+                f"{self.path} was deleted while Guardian runs; what is open of it is written "
+                "anew where it can still be read"
+            )
+        raise StoreError(msg)
+
     def due(self) -> bool:
         """Return whether opening it anew is needed, or may help."""
         return self.path is not None and (self.broken or (self.read_only and self._may_write()))
@@ -66,9 +91,10 @@ class OpenFile:
         Returns why it can only be read; None when it can be written, or that was not tried.
 
         Raises:
-            StoreError: it cannot be opened.
+            StoreError: it cannot be opened, or is not this file: then it was not closed either.
         """
         assert self.path is not None
+        self.require_own()
         write = self._may_write()
         with contextlib.suppress(duckdb.Error):
             self.close()
@@ -91,6 +117,28 @@ class OpenFile:
         self.read_only = False
         return None
 
+    def copy_to(self, copy: Path) -> None:
+        """Write what is open to another file, without its holes.
+
+        Raises:
+            StoreError: it could not be written, or, of a file that is gone, not be read.
+        """
+        try:
+            engine.copy_database(self.connection, copy)
+        except (duckdb.FatalException, duckdb.ConnectionException) as error:
+            self.broken = True
+            if not self.gone():
+                raise explained(error, copy) from error
+            msg = (
+                f"{self.path} was deleted while Guardian runs, and what was open of it cannot be "
+                "read any more: stop Guardian, put the last backup in place: guardian restore FILE"
+            )
+            raise StoreError(msg) from error
+        except duckdb.Error as error:
+            raise explained(error, copy) from error
+        if self.muddled:
+            _log.warning("a commit had failed halfway: some of its rows may be there twice")
+
     def take(self, copy: Path) -> None:
         """Close it and let a copy of it take the file's place, for ``reopen`` to open.
 
@@ -98,10 +146,12 @@ class OpenFile:
             StoreError: it did not take the place; what stood there stands there still.
         """
         assert self.path is not None
+        if not self.gone():
+            self.require_own()
         if log_of(copy).exists():
             msg = f"the copy could not be finished; {self.path} stays as it is"
             raise StoreRetryError(msg)
-        if not self.path.exists():
+        if self.gone():
             self._put(copy)  # first: what is open is all there is
             self.broken = True
             with contextlib.suppress(duckdb.Error):
