@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import TYPE_CHECKING, BinaryIO
 
 from guardian.collect import compressed
@@ -18,6 +19,9 @@ BLOCK_BYTES = 16 << 20
 MAX_LINE_BYTES = 1 << 20
 """A longer line is refused: no record is that long, and memory is bounded."""
 
+SAMPLES = 50
+"""How many refused lines of one batch and reason are kept with their places."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
@@ -27,10 +31,39 @@ class Block:
     start: int
     end: int
     rejects: tuple[Reject, ...] = ()
+    _starts: list[int] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def place(self, index: int) -> str:
         """Return where a line of the block begins."""
-        return f"byte {self.start + sum(len(line) + 1 for line in self.lines[:index])}"
+        if not self._starts:  # reckoned once, and only for a block with a line to place
+            lengths = (len(line) + 1 for line in self.lines)
+            self._starts.extend(accumulate(lengths, initial=self.start))
+        return f"byte {self._starts[index]}"
+
+
+class Refused:
+    """Count the lines that are refused by reason, and keep the first of each with its place."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, list[Reject]] = {}
+        self._more: dict[str, int] = {}
+
+    def add(self, reason: str, block: Block, index: int) -> None:
+        """Refuse a line of a block."""
+        kept = self._kept.setdefault(reason, [])
+        if len(kept) < SAMPLES:
+            sample = block.lines[index][:2000]
+            kept.append(Reject(reason=reason, place=block.place(index), sample=sample))
+        else:
+            self._more[reason] = self._more.get(reason, 0) + 1
+
+    def found(self) -> tuple[Reject, ...]:
+        """Return the refused lines; the last of a reason stands for all that are not kept."""
+        rejects: list[Reject] = []
+        for reason, kept in self._kept.items():
+            last = replace(kept[-1], count=1 + self._more.get(reason, 0))
+            rejects += [*kept[:-1], last]
+        return tuple(rejects)
 
 
 def blocks(file: Path, offset: int, *, final: bool, size: int = BLOCK_BYTES) -> Iterator[Block]:

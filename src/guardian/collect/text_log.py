@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 
 from guardian.collect import columns, compressed, dnsmasq, parser_spec, snapshot
-from guardian.collect.blocks import BLOCK_BYTES, MAX_LINE_BYTES, Block
+from guardian.collect.blocks import BLOCK_BYTES, MAX_LINE_BYTES, Block, Refused
 from guardian.collect.tail_mark import Mark
 from guardian.collect.tailer import Tailer
 from guardian.collect.text_rows import LineError, LineParser
@@ -176,6 +176,7 @@ class Reading:
     file_time: float = 0.0
     arrived: datetime = field(default_factory=_now)
     rejects: list[Reject] = field(default_factory=list)
+    refused: Refused = field(default_factory=Refused)
     rows: dict[str, list[dict[str, object]]] = field(default_factory=dict)
     lines: int = 0
     events: int = 0
@@ -214,9 +215,7 @@ class Reading:
                 return
             made = self.parser.parse(line)
         except LineError as error:
-            self.rejects.append(
-                Reject(reason=str(error), place=block.place(index), sample=raw[:2000])
-            )
+            self.refused.add(str(error), block, index)
             return
         if made is not None:
             self.events += 1
@@ -257,11 +256,12 @@ class Reading:
         batch = Batch(
             tables={table: table_of(rows) for table, rows in self.rows.items() if rows},
             bookmark=bookmark,
-            rejects=tuple(self.rejects),
+            rejects=(*self.rejects, *self.refused.found()),
             events=self.events,
             full=self.lines >= BATCH_LINES,
         )
-        self.rejects, self.rows, self.lines, self.events = [], {}, 0, 0
+        self.rejects, self.refused = [], Refused()
+        self.rows, self.lines, self.events = {}, 0, 0
         return batch
 
 
