@@ -39,7 +39,8 @@ from scapy.layers.netbios import NBNSHeader, NBNSRegistrationRequest
 from scapy.packet import Packet, Raw
 from scapy.utils import PcapNgWriter, wrpcap
 
-from guardian.collect import wire_frames
+from guardian.collect import wire, wire_frames
+from guardian.collect.captures import Frame
 from guardian.collect.reader import drain
 from guardian.collect.wire import PcapSightings, WireCollector
 from guardian.errors import CollectorError
@@ -341,6 +342,60 @@ def test_a_live_interface(cable: tuple[str, str], memory_store: Store) -> None:
             assert f"wire:{here}: {lost} events were lost lately" in said.reasons[0].text
     finally:
         collector.close()
+
+
+@pytest.fixture
+def deaf(monkeypatch: pytest.MonkeyPatch) -> WireCollector:
+    """A collector that hears only what a test puts into its queue."""
+    monkeypatch.setattr(WireCollector, "start", lambda _: None)
+    return WireCollector("none0")
+
+
+def hear(collector: WireCollector, seconds: float, packet: Packet) -> None:
+    collector._queue.append(Frame(1_795_000_000.0 + seconds, wire_frames.ETHERNET, bytes(packet)))
+
+
+def test_a_live_device_that_says_the_same_is_one_sighting_a_minute(deaf: WireCollector) -> None:
+    seen: list[tuple[int, str]] = []
+    raws = 0
+    for second in range(150):  # each second a poll
+        hear(deaf, second, ether(WHO_HAS))
+        hear(deaf, second, ether(mdns()))
+        for batch in deaf.batches(None):
+            raws += batch.tables["raw_event"].num_rows
+            if "sighting" in batch.tables:
+                seen += [(second, how) for how in batch.tables["sighting"]["method"].to_pylist()]
+    assert seen == [(at, how) for at in (0, 60, 120) for how in ("arp", "mdns")]
+    assert raws == 150  # for spoofing, as they are
+    assert len(deaf._said) == 2
+
+
+def test_what_was_said_is_forgotten_within_bounds(
+    deaf: WireCollector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "MAX_SAID", 5)
+    for number in range(20):
+        hear(deaf, 0.0, ether(ARP(hwsrc=f"02:00:00:00:01:{number:02x}", psrc=f"10.0.0.{number}")))
+    list(deaf.batches(None))
+    assert len(deaf._said) == 5
+    hear(deaf, 100.0, ether(WHO_HAS))
+    list(deaf.batches(None))
+    assert len(deaf._said) == 1
+    hear(deaf, -1000.0, ether(WHO_HAS))  # a clock that was put back
+    (batch,) = deaf.batches(None)
+    assert batch.tables["sighting"].num_rows == 1
+
+
+def test_what_could_not_be_stored_is_news_again(deaf: WireCollector) -> None:
+    for _ in range(2):
+        hear(deaf, 0.0, ether(WHO_HAS))
+        (batch,) = deaf.batches(None)
+        assert batch.tables["sighting"].num_rows == 1
+        deaf.not_stored(batch.events)
+    hear(deaf, 1.0, ether(mdns()))
+    list(deaf.batches(None))
+    hear(deaf, 2.0, ether(mdns()))
+    assert list(deaf.batches(None)) == []  # nothing new: nothing to commit
 
 
 @pytest.mark.root

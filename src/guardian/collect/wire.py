@@ -43,6 +43,9 @@ BATCH_FRAMES = 10_000
 SAME_S = 60.0
 """A device that says the same again within this time is one sighting."""
 
+MAX_SAID = 5_000
+"""What of that a live interface remembers, the latest: a hundred devices say less in a minute."""
+
 QUEUE_FRAMES = 20_000
 """How many live frames wait at most, some 10 MB; more are dropped and counted."""
 
@@ -95,6 +98,7 @@ class PcapSightings:
                     gathered.add(frame)
                     if gathered.frames >= BATCH_FRAMES:
                         yield gathered.batch({"frames": count, "done": False})
+                        gathered = _Gathered()  # as whoever goes on from this bookmark has it
         except DamagedError as error:
             damaged = f"{self.path}: {error}"
         except OSError as error:
@@ -114,6 +118,7 @@ class WireCollector:
     def __init__(self, interface: str, *, queue_frames: int = QUEUE_FRAMES) -> None:
         self.interface = interface
         self._queue: collections.deque[Frame] = collections.deque()
+        self._said: dict[tuple[object, ...], float] = {}
         self._limit = queue_frames
         self._dropped = self._told = self._not_stored = 0
         self._closed = False
@@ -136,14 +141,17 @@ class WireCollector:
         """
         del bookmark, final  # the wire cannot be read again
         self.start()
-        gathered = _Gathered()
+        gathered = _Gathered(said=self._said)
         for _ in range(len(self._queue)):
-            gathered.add(self._queue.popleft())
+            frame = self._queue.popleft()
+            gathered.add(frame)
+        if gathered.frames:
+            self._said = _recent(self._said, frame.ts)
         dropped = self._dropped - self._told  # two threads, and each writes its own number
         self._told += dropped
         dropped, self._not_stored = dropped + self._not_stored, 0
-        if gathered.frames or dropped:
-            batch = gathered.batch({"until": time.time()})
+        batch = gathered.batch({"until": time.time()})
+        if batch.tables or batch.rejects or dropped:
             yield replace(batch, dropped=dropped)
         if self._failure is not None:
             raise CollectorError(self._failure)
@@ -169,8 +177,9 @@ class WireCollector:
         return bool(self._queue)
 
     def not_stored(self, number: int) -> None:
-        """Count so many frames as dropped."""
+        """Count so many frames as dropped; what they said is news again."""
         self._not_stored += number
+        self._said.clear()
 
     def close(self) -> None:
         """Stop listening. Safe to call twice."""
@@ -204,6 +213,12 @@ class WireCollector:
             self._failure = f"cannot listen on {self.interface} any more: {error}"
         finally:
             listener.close()
+
+
+def _recent(said: dict[tuple[object, ...], float], now: float) -> dict[tuple[object, ...], float]:
+    """Return what was said within the last minute, and of that the latest."""
+    kept = [(key, moment) for key, moment in said.items() if 0 <= now - moment < SAME_S]
+    return dict(kept[-MAX_SAID:])
 
 
 def _kernel_drops(sock: socket.socket) -> int:
@@ -268,20 +283,18 @@ class _Gathered:
         self.rejects.append(Reject(reason=reason, place=place, count=count, sample=sample[:2000]))
 
     def batch(self, bookmark: Mapping[str, object]) -> Batch:
-        """Return what was gathered, and start again."""
+        """Return what was gathered."""
         tables: dict[str, pa.Table] = {}
         if self.sightings:
             tables["sighting"] = _table(self.sightings, _SIGHTING)
         if self.raws:
             tables["raw_event"] = _table(self.raws, _RAW)
-        batch = Batch(
+        return Batch(
             tables=tables,
             bookmark=bookmark,
             rejects=tuple(self.rejects),
             events=sum(table.num_rows for table in tables.values()),
         )
-        self.sightings, self.raws, self.rejects, self.said, self.frames = [], [], [], {}, 0
-        return batch
 
 
 def _table(
