@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from guardian.errors import GuardianError
 from guardian.store import backup as copies
+from guardian.store import restore as restoring
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +59,7 @@ def restore(
         RefusedError: there is a store with something in it, and ``force`` is not set.
         StoreLockedError: the daemon runs; nothing was changed.
     """
-    rows, kept = copies.place(
+    rows, kept = restoring.place(
         source, directory, passphrase=passphrase, force=force, progress=progress
     )
     return Report(path=source, bytes=source.stat().st_size, rows=rows, kept=kept)

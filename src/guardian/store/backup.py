@@ -1,12 +1,7 @@
-"""Copy the whole store while it is in use, and put such a copy in its place, checked.
-
-A restored store is made ready beside the old one and takes its place in a few renames. A
-kill between two of them leaves a folder that the next start finishes moving.
-"""
+"""Copy the whole store while it is in use."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 from datetime import UTC, datetime
@@ -15,20 +10,12 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from guardian import __version__
-from guardian.errors import (
-    InputError,
-    RefusedError,
-    StoreDamagedError,
-    StoreError,
-    StoreFullError,
-    UsageError,
-)
+from guardian.errors import StoreError, StoreFullError, UsageError
 from guardian.model import words
-from guardian.store import archive, bundle, room
+from guardian.store import bundle, checks, room
 from guardian.store.connection import FILE_NAME, Store
 from guardian.store.failures import mapped_errors
 from guardian.store.migrations import known_versions
-from guardian.store.settle import READY, STAGING, settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,8 +23,6 @@ if TYPE_CHECKING:
 
 TRIES = 3
 """So often is the copy begun anew when cold files were merged away while it was made."""
-FLOOR_BYTES = 256 << 20
-"""So much disk a restored store leaves free at least."""
 
 
 def write(
@@ -123,7 +108,7 @@ def _snapshot(store: Store, copy: Path) -> bundle.Content:
             _copy_as_it_lies(store, copy)
         else:
             _copy_what_is_committed(store, copy)
-        rows, listed = _look(copy)
+        rows, listed = checks.look(copy)
         cold = _held(store, listed, _links(copy, store))
         if cold is not None:
             return bundle.Content(
@@ -187,176 +172,6 @@ def _held(store: Store, listed: dict[str, int], links: Path) -> dict[str, Path] 
         except OSError:  # no links here: the file itself has to stay until it is read
             held[name] = path
     return held
-
-
-def check(path: Path) -> int:
-    """Open a store's file, read every table to its end, and return the rows of both tiers.
-
-    Raises:
-        InputError: it is not a store of a Guardian that this one knows, or is damaged.
-    """
-    rows, listed = _look(path)
-    for name, expected in listed.items():
-        file = path.parent / name
-        if not file.exists() and path.name != FILE_NAME:
-            continue  # a bare file of an older Guardian, whose cold tier stayed behind
-        found = _count_cold(file)
-        if found != expected:
-            msg = f"{name}: the cold file is damaged: {found} of {expected} rows"
-            raise InputError(msg)
-    return rows
-
-
-def _look(path: Path) -> tuple[int, dict[str, int]]:
-    """Return the rows of both tiers, and the rows of each cold file that the store lists."""
-    try:
-        with duckdb.connect(str(path), read_only=True) as connection:
-            found = connection.execute("SELECT version FROM schema_migration").fetchall()
-            unknown = {row[0] for row in found} - known_versions()
-            if not found or unknown:
-                msg = f"{path}: was written by a newer Guardian (schema {max(unknown, default=0)})"
-                raise InputError(msg)
-            tables = connection.execute(
-                "SELECT table_name FROM duckdb_tables() WHERE NOT internal ORDER BY 1"
-            ).fetchall()
-            rows = sum(_read_whole(connection, table) for (table,) in tables)
-            cold = {}
-            if ("cold_file",) in tables:
-                cold = dict(connection.execute("SELECT file, rows FROM cold_file").fetchall())
-            return rows + sum(cold.values()), cold
-    except duckdb.Error as error:
-        msg = f"{path}: is no backup, or is damaged: {str(error).splitlines()[0]}"
-        raise InputError(msg) from error
-
-
-def _read_whole(connection: duckdb.DuckDBPyConnection, table: str) -> int:
-    row = connection.execute(f'SELECT count(*), count(hash(t)) FROM "{table}" AS t').fetchone()
-    return int(row[0]) if row else 0
-
-
-def _count_cold(path: Path) -> int:
-    try:
-        with duckdb.connect(":memory:") as connection:
-            row = connection.execute(
-                "SELECT count(*), count(hash(t)) FROM read_parquet(?) AS t", [str(path)]
-            ).fetchone()
-            return int(row[0]) if row else 0
-    except duckdb.Error as error:
-        msg = f"{path.name}: the cold file is damaged: {str(error).splitlines()[0]}"
-        raise InputError(msg) from error
-
-
-def place(
-    backup: Path,
-    directory: Path,
-    *,
-    passphrase: str | None = None,
-    force: bool = False,
-    progress: Callable[[int, int], None] = lambda _done, _whole: None,
-) -> tuple[int, Path | None]:
-    """Check a backup and let it take the store's place; return its rows and the former store.
-
-    Raises:
-        InputError: the backup is damaged or too new; nothing was changed.
-        UsageError: it wants a passphrase, or another one.
-        RefusedError: there is a store with something in it, and ``force`` is not set.
-        StoreLockedError: the daemon owns the store.
-        StoreFullError: there is no room for it.
-    """
-    if not backup.is_file():
-        msg = f"{backup}: no such backup"
-        raise InputError(msg)
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    settle(directory)
-    _make_way(directory, force=force)
-    staging = directory / STAGING
-    shutil.rmtree(staging, ignore_errors=True)
-    (staging / archive.FOLDER).mkdir(parents=True)
-    try:
-        rows = _stage(backup, staging, passphrase, progress)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise
-    kept = _free_name(directory) if (directory / FILE_NAME).exists() else None
-    (staging / READY).write_text(kept.name if kept else "")
-    settle(directory)
-    return rows, kept
-
-
-def _stage(
-    backup: Path,
-    staging: Path,
-    passphrase: str | None,
-    progress: Callable[[int, int], None],
-) -> int:
-    """Unpack, check and migrate a backup below ``staging``; return its rows."""
-    left = shutil.disk_usage(staging).free - FLOOR_BYTES
-    file = staging / FILE_NAME
-    if not bundle.is_bundle(backup):
-        if left < backup.stat().st_size:
-            msg = f"{backup} needs {words.size(backup.stat().st_size)} at {staging.parent}"
-            raise StoreFullError(msg)
-        _look(backup)
-        shutil.copyfile(backup, file)
-        file.chmod(0o600)
-        rows = _look(file)[0]
-    else:
-        done = 0
-
-        def count(number: int) -> None:
-            nonlocal done
-            done += number
-            progress(done, 0)
-
-        manifest = bundle.extract(backup, staging, passphrase, room_bytes=left, done=count)
-        if manifest.schema > max(known_versions()):
-            msg = f"{backup}: was written by a newer Guardian ({manifest.guardian})"
-            raise InputError(msg)
-        rows = check(file)
-        if rows != manifest.rows:
-            msg = f"{backup}: the backup is damaged: {rows} rows of {manifest.rows}"
-            raise InputError(msg)
-    Store.open(staging, keep_former=False).close()  # brings its schema up to date
-    return rows
-
-
-def _make_way(directory: Path, *, force: bool) -> None:
-    """Refuse while somebody has the store, or while it has something in it."""
-    path = directory / FILE_NAME
-    if not path.exists():
-        return
-    filled = True
-    # A damaged store is what a backup is for; but nobody may be told that it was empty.
-    with (
-        contextlib.suppress(StoreDamagedError),
-        mapped_errors(path),
-        duckdb.connect(str(path)) as connection,  # also folds the log in
-    ):
-        filled = _filled(connection)
-    if filled and not force:
-        msg = (
-            f"{directory} has a store with something in it; with --force it is kept beside the "
-            "restored one"
-        )
-        raise RefusedError(msg)
-
-
-def _filled(connection: duckdb.DuckDBPyConnection) -> bool:
-    try:
-        row = connection.execute(
-            "SELECT (SELECT count(*) FROM source) + (SELECT count(*) FROM finding) "
-            "+ (SELECT count(*) FROM device)"
-        ).fetchone()
-    except duckdb.CatalogException:
-        return False
-    return bool(row and row[0])
-
-
-def _free_name(directory: Path) -> Path:
-    number = 1
-    while (kept := directory / f"before-restore-{number}").exists():
-        number += 1
-    return kept
 
 
 def _quoted(path: Path) -> str:

@@ -1,0 +1,141 @@
+"""Put a backup in the store's place, checked.
+
+A restored store is made ready beside the old one and takes its place in a few renames. A
+kill between two of them leaves a folder that the next start finishes moving.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from guardian.errors import InputError, RefusedError, StoreDamagedError, StoreFullError
+from guardian.model import words
+from guardian.store import archive, bundle, checks
+from guardian.store.connection import FILE_NAME, Store
+from guardian.store.failures import mapped_errors
+from guardian.store.migrations import known_versions
+from guardian.store.settle import READY, STAGING, settle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+FLOOR_BYTES = 256 << 20
+"""So much disk a restored store leaves free at least."""
+
+
+def place(
+    backup: Path,
+    directory: Path,
+    *,
+    passphrase: str | None = None,
+    force: bool = False,
+    progress: Callable[[int, int], None] = lambda _done, _whole: None,
+) -> tuple[int, Path | None]:
+    """Check a backup and let it take the store's place; return its rows and the former store.
+
+    Raises:
+        InputError: the backup is damaged or too new; nothing was changed.
+        UsageError: it wants a passphrase, or another one.
+        RefusedError: there is a store with something in it, and ``force`` is not set.
+        StoreLockedError: the daemon owns the store.
+        StoreFullError: there is no room for it.
+    """
+    if not backup.is_file():
+        msg = f"{backup}: no such backup"
+        raise InputError(msg)
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    settle(directory)
+    _make_way(directory, force=force)
+    staging = directory / STAGING
+    shutil.rmtree(staging, ignore_errors=True)
+    (staging / archive.FOLDER).mkdir(parents=True)
+    try:
+        rows = _stage(backup, staging, passphrase, progress)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    kept = _free_name(directory) if (directory / FILE_NAME).exists() else None
+    (staging / READY).write_text(kept.name if kept else "")
+    settle(directory)
+    return rows, kept
+
+
+def _stage(
+    backup: Path,
+    staging: Path,
+    passphrase: str | None,
+    progress: Callable[[int, int], None],
+) -> int:
+    """Unpack, check and migrate a backup below ``staging``; return its rows."""
+    left = shutil.disk_usage(staging).free - FLOOR_BYTES
+    file = staging / FILE_NAME
+    if not bundle.is_bundle(backup):
+        if left < backup.stat().st_size:
+            msg = f"{backup} needs {words.size(backup.stat().st_size)} at {staging.parent}"
+            raise StoreFullError(msg)
+        checks.look(backup)
+        shutil.copyfile(backup, file)
+        file.chmod(0o600)
+        rows = checks.look(file)[0]
+    else:
+        done = 0
+
+        def count(number: int) -> None:
+            nonlocal done
+            done += number
+            progress(done, 0)
+
+        manifest = bundle.extract(backup, staging, passphrase, room_bytes=left, done=count)
+        if manifest.schema > max(known_versions()):
+            msg = f"{backup}: was written by a newer Guardian ({manifest.guardian})"
+            raise InputError(msg)
+        rows = checks.check(file)
+        if rows != manifest.rows:
+            msg = f"{backup}: the backup is damaged: {rows} rows of {manifest.rows}"
+            raise InputError(msg)
+    Store.open(staging, keep_former=False).close()  # brings its schema up to date
+    return rows
+
+
+def _make_way(directory: Path, *, force: bool) -> None:
+    """Refuse while somebody has the store, or while it has something in it."""
+    path = directory / FILE_NAME
+    if not path.exists():
+        return
+    filled = True
+    # A damaged store is what a backup is for; but nobody may be told that it was empty.
+    with (
+        contextlib.suppress(StoreDamagedError),
+        mapped_errors(path),
+        duckdb.connect(str(path)) as connection,  # also folds the log in
+    ):
+        filled = _filled(connection)
+    if filled and not force:
+        msg = (
+            f"{directory} has a store with something in it; with --force it is kept beside the "
+            "restored one"
+        )
+        raise RefusedError(msg)
+
+
+def _filled(connection: duckdb.DuckDBPyConnection) -> bool:
+    try:
+        row = connection.execute(
+            "SELECT (SELECT count(*) FROM source) + (SELECT count(*) FROM finding) "
+            "+ (SELECT count(*) FROM device)"
+        ).fetchone()
+    except duckdb.CatalogException:
+        return False
+    return bool(row and row[0])
+
+
+def _free_name(directory: Path) -> Path:
+    number = 1
+    while (kept := directory / f"before-restore-{number}").exists():
+        number += 1
+    return kept
