@@ -91,6 +91,7 @@ def test_an_absence_of_days_is_read_from_the_database(server: Forgetful) -> None
     oldest_in_memory = min(float(asked["from"]) for asked in server.asked if "disk" not in asked)
     newest_on_disk = max(float(asked["until"]) for asked in server.asked if "disk" in asked)
     assert newest_on_disk == oldest_in_memory
+    assert newest_on_disk <= time.time() - pihole_api.MEMORY_S
     server.asked.clear()
     read(made, batches[-1].bookmark)
     assert not any("disk" in asked for asked in server.asked)  # it is caught up
