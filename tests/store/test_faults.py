@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -289,6 +290,34 @@ def test_a_disk_that_can_be_written_is_written_after_any_number_of_failures(stor
         ingest.commit(store, source_id, Batch(tables={"flow": ROWS}, bookmark={"n": number}))
     assert not store.read_only
     assert count(store) == 60_000
+
+
+def test_who_reads_what_a_failed_commit_left_is_not_waited_for(store: Store) -> None:
+    began = threading.Event()
+    ended: list[str] = []
+
+    def read() -> None:
+        with store.read() as reader:
+            assert reader.value("SELECT count(*) FROM source") == 0
+            began.set()
+            try:
+                reader.value("SELECT sum(a.range * b.range) FROM range(10000000) a, range(1000) b")
+            except StoreError as error:
+                ended.append(str(error))
+
+    reading = threading.Thread(target=read)
+    reading.start()
+    assert began.wait(60)
+    store._distrust()
+    store._give_up()
+    until = time.monotonic() + 60
+    while not ended and time.monotonic() < until:
+        with contextlib.suppress(StoreRetryError):
+            count(store)
+    reading.join(60)
+    assert ended == ["Interrupted: the store is opened anew, or Guardian stops"]
+    ingest.register(store, SourceInfo(name="eve", kind="eve", path="eve"))
+    assert count(store, "source") == 1
 
 
 def test_a_file_deleted_under_the_running_store_is_written_anew(store: Store) -> None:

@@ -229,7 +229,9 @@ class Store:
         if not self._file.due():
             return
         self._file.require_own()
-        with self._gate.alone(REVIVE_PAUSE_S) as alone:
+        # What is muddled is not to be trusted: nobody need wait for who reads it still.
+        hurry = self._cursors.interrupt if self._file.muddled else lambda: None
+        with self._gate.alone(REVIVE_PAUSE_S, hurry) as alone:
             if not alone:
                 return
             self._reopen()

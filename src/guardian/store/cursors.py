@@ -44,6 +44,12 @@ class Cursors:
         """Interrupt what runs and let nothing new begin; True while something still runs."""
         with self._lock:
             self._ending = True
+        self.interrupt()
+        with self._lock:
+            return bool(self._open)
+
+    def interrupt(self) -> None:
+        """Interrupt what runs now; what is asked next runs."""
+        with self._lock:
             for cursor in self._open.values():
                 cursor.interrupt()
-            return bool(self._open)

@@ -83,6 +83,8 @@ def explained(error: duckdb.Error, path: Path | None) -> StoreError:
             f"the store is damaged{where}: {first[:200]}. Nothing was changed. Put the last "
             "backup in place: guardian restore FILE --force"
         )
+    if isinstance(error, duckdb.InterruptException):
+        return StoreError(f"Interrupted{where}: the store is opened anew, or Guardian stops")
     return _for_now(error, text, where) or StoreError(f"{first}{where}")
 
 

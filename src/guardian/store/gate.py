@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 Inside = TypeVar("Inside")
+
+HURRY_S = 0.1
+"""Who waits to be alone looks, and hurries the others, once in so many seconds."""
 
 
 class Gate:
@@ -35,15 +39,22 @@ class Gate:
                 self._moved.notify_all()
 
     @contextlib.contextmanager
-    def alone(self, patience_s: float) -> Iterator[bool]:
+    def alone(self, patience_s: float, hurry: Callable[[], None] = lambda: None) -> Iterator[bool]:
         """Keep new readers out while the block runs; True when the old ones have gone.
 
-        It waits up to ``patience_s`` seconds for them.
+        It waits up to ``patience_s`` seconds for them, and calls ``hurry`` again and again.
         """
         with self._moved:
             self._shut = True
             try:
-                yield self._moved.wait_for(lambda: self._inside == 0, patience_s)
+                yield self._emptied(patience_s, hurry)
             finally:
                 self._shut = False
                 self._moved.notify_all()
+
+    def _emptied(self, patience_s: float, hurry: Callable[[], None]) -> bool:
+        until = time.monotonic() + patience_s
+        while self._inside and (left := until - time.monotonic()) > 0:
+            hurry()
+            self._moved.wait(min(left, HURRY_S))
+        return self._inside == 0
