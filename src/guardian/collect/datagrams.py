@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import functools
 import socket
 import sys
 import threading
@@ -13,7 +14,7 @@ from guardian.errors import CollectorError
 from guardian.intel import addresses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 QUEUE_DATAGRAMS = 20_000
 """How many datagrams wait at most: a minute of a busy router, some 28 MB of 1,400 bytes each."""
@@ -56,6 +57,10 @@ class Listener:
         self._queue: collections.deque[tuple[float, str, bytes]] = collections.deque()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+
+    def allow_home(self, home_nets: Sequence[addresses.Network]) -> None:
+        """Read what senders of the home send: those of private ranges, and of these networks."""
+        self._allowed = functools.partial(addresses.is_internal, home_nets=tuple(home_nets))
 
     def start(self) -> None:
         """Listen, unless it does already or was closed; port 0 becomes the port that was given.

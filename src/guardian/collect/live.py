@@ -14,6 +14,7 @@ from guardian.collect.text_log import TextLogCollector
 from guardian.collect.wire import WireCollector
 from guardian.collect.zeek import ZeekCollector
 from guardian.errors import ConfigError
+from guardian.intel import addresses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +27,9 @@ def collectors(settings: Settings, interfaces: Sequence[str] = ()) -> list[Colle
     """Return what the settings switch on; each is ``Closing``.
 
     Raises:
-        ConfigError: a listening address is not ``host:port``.
+        ConfigError: a listening address is not ``host:port``, or a home network is none.
     """
+    home_nets = _networks(settings)
     found: list[Collector] = []
     if settings.wire:
         found += [WireCollector(interface) for interface in interfaces]
@@ -49,10 +51,14 @@ def collectors(settings: Settings, interfaces: Sequence[str] = ()) -> list[Colle
             )
         )
     if settings.netflow_listen:
-        found.append(NetflowCollector(*_address(settings.netflow_listen, "netflow_listen")))
+        netflow = NetflowCollector(*_address(settings.netflow_listen, "netflow_listen"))
+        netflow.listener.allow_home(home_nets)
+        found.append(netflow)
     if settings.syslog_listen:
         host, port = _address(settings.syslog_listen, "syslog_listen")
-        found.append(SyslogCollector(host, port, timezone=settings.log_timezone))
+        syslog = SyslogCollector(host, port, timezone=settings.log_timezone)
+        syslog.listener.allow_home(home_nets)
+        found.append(syslog)
     return found
 
 
@@ -65,6 +71,14 @@ def fitted(collector: Collector, settings: Settings) -> Collector:
     if isinstance(collector, ZeekCollector):
         return replace(collector, first_days=settings.first_days)
     return collector
+
+
+def _networks(settings: Settings) -> tuple[addresses.Network, ...]:
+    try:
+        return addresses.parse_networks(settings.home_nets)
+    except ValueError as error:
+        msg = f"collect.home_nets: {error}"
+        raise ConfigError(msg) from error
 
 
 def _address(text: str, key: str) -> tuple[str, int]:
