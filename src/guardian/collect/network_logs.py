@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import struct
+from collections import deque
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,9 @@ MAX_LINE_CHARS = 8192
 
 MAX_SENDERS = 64
 """How many senders of syslog are told apart; the one that was silent longest leaves first."""
+
+BATCH_FLOWS = 50_000
+"""How many flows make one batch, so that its columns take tens of megabytes at most."""
 
 SET_CLOCK_S = 946_684_800
 """The year 2000: an exporter that says it is earlier has a clock that was never set."""
@@ -87,6 +91,11 @@ class NetflowCollector(_UdpCollector):
     def __init__(self, host: str = "0.0.0.0", port: int = NETFLOW_PORT) -> None:  # noqa: S104 - the router is another machine
         super().__init__(Listener(host, port))
         self._decoder = Decoder()
+        self._taken: deque[tuple[float, str, bytes]] = deque()
+
+    def holds(self) -> bool:
+        """Tell whether something that arrived is still to be read."""
+        return bool(self._taken) or super().holds()
 
     def batches(
         self, bookmark: Mapping[str, object] | None, *, final: bool = False
@@ -99,27 +108,41 @@ class NetflowCollector(_UdpCollector):
         del final  # what was sent cannot be asked for again
         self._decoder.templates.restore(bookmark)
         self.listener.start()
-        rows = []
+        self._taken.extend(self.listener.take())
+        dropped, rejects = self._lost()
+        rows: list[dict[str, Any]] = []
         counts: dict[str, tuple[int, bytes]] = {}
-        for arrived_s, sender, data in self.listener.take():
+        while self._taken:
+            arrived_s, sender, data = self._taken.popleft()
             found, problems = self._decoder.decode(data, sender)
             rows += in_our_time(found, data, arrived_s)
             for problem in problems:
                 counts[problem] = (counts.get(problem, (0, b""))[0] + 1, data[:2000])
-        dropped, rejects = self._lost()
-        rejects += [
+            if len(rows) >= BATCH_FLOWS:
+                yield self._batch(rows, counts, rejects, dropped)
+                rows, counts, rejects, dropped = [], {}, [], 0
+        if rows or counts or rejects or dropped or self._decoder.templates.changed:
+            yield self._batch(rows, counts, rejects, dropped)
+
+    def _batch(
+        self,
+        rows: list[dict[str, Any]],
+        counts: Mapping[str, tuple[int, bytes]],
+        rejects: list[Reject],
+        dropped: int,
+    ) -> Batch:
+        flows = paired(rows)
+        problems = [
             Reject(reason=why, place=self._where, count=count, sample=sample)
             for why, (count, sample) in counts.items()
         ]
-        if rows or rejects or dropped or self._decoder.templates.changed:
-            flows = paired(rows)
-            yield Batch(
-                tables={"flow": table_of(flows)} if flows else {},
-                bookmark=self._decoder.templates.state(),
-                rejects=tuple(rejects),
-                events=len(flows),
-                dropped=dropped,
-            )
+        return Batch(
+            tables={"flow": table_of(flows)} if flows else {},
+            bookmark=self._decoder.templates.state(),
+            rejects=(*rejects, *problems),
+            events=len(flows),
+            dropped=dropped,
+        )
 
 
 def in_our_time(rows: list[dict[str, Any]], data: bytes, arrived_s: float) -> list[dict[str, Any]]:
