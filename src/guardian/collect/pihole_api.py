@@ -237,7 +237,9 @@ _SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 }  # fmt: skip
 
 
-def _batch(rows: list[Query], mark: _Mark, *, lost: bool, gap: Reject | None) -> Batch | None:
+def _batch(
+    rows: list[Query], mark: _Mark, *, lost: bool, gap: Reject | None = None
+) -> Batch | None:
     """Return the batch of a window, or None when it says nothing new."""
     frame = pl.DataFrame([_row(row) for row in rows], schema=_SCHEMA, orient="row")
     digest = hashlib.blake2b(repr(rows).encode(), digest_size=8).hexdigest()
