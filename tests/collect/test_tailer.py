@@ -1,31 +1,33 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import os
 import shutil
 import time
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from guardian.collect import compressed
+from guardian.collect import compressed, parser_spec
+from guardian.collect.base import Closing
+from guardian.collect.eve import EveCollector
+from guardian.collect.tail_held import Held
 from guardian.collect.tail_mark import Mark
-from guardian.collect.tailer import Tailer
+from guardian.collect.tailer import GONE, Tailer
+from guardian.collect.text_log import TextLogCollector
 from guardian.errors import CollectorError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class Follower:
     """Read a log step by step, through the bookmark's JSON form, as the store would."""
 
-    def __init__(self, path: Path, **limits: int) -> None:
-        self.tailer = Tailer(path=path, **limits)
+    def __init__(self, path: Path, held: Held | None = None, **limits: int) -> None:
+        self.tailer = Tailer(path=path, held=held, **limits)
         self.bookmark: dict[str, object] | None = None
         self.lines: list[bytes] = []
         self.reasons: list[str] = []
@@ -305,6 +307,146 @@ def test_a_file_that_is_being_packed_is_read_from_the_plain_one(
     refused.clear()
     follower.read()
     assert follower.lines == [b"a1", b"b1"]
+    assert not follower.reasons
+
+
+def _lose(log: Path, how: str) -> None:
+    """Rotate a log to where nobody looks, or nobody can read it."""
+    if how == "deleted":
+        log.unlink()
+    elif how == "packed":
+        log.with_name(log.name + ".1.xz").write_bytes(lzma.compress(log.read_bytes()))
+        log.unlink()
+    else:
+        log.with_name("old").mkdir(exist_ok=True)
+        log.rename(log.with_name("old") / "eve.json.1")
+
+
+@pytest.mark.parametrize("how", ["moved", "packed", "deleted"])
+def test_the_rest_of_a_log_that_got_out_of_reach_is_read_by_who_has_it_open(
+    log: Path, how: str
+) -> None:
+    follower = Follower(log, Held())
+    log.write_bytes(b"a1\n")
+    follower.read()
+    with log.open("ab") as writer:
+        writer.write(b"a2\na3\n")
+        writer.flush()
+        _lose(log, how)
+        follower.read()
+        assert follower.lines == [b"a1", b"a2", b"a3"]
+        writer.write(b"a4\na5")  # by who was not told yet
+    log.write_bytes(b"b1\n")
+    follower.read()
+    follower.read()
+    _lose(log, how)
+    log.write_bytes(b"c1\n")
+    follower.read()
+    assert follower.lines == [b"a1", b"a2", b"a3", b"a4", b"a5", b"b1", b"c1"]
+    assert not follower.reasons
+
+
+def test_one_file_is_held_for_a_log_and_none_when_it_is_closed(log: Path) -> None:
+    def opened() -> int:
+        found = Path("/proc/self/fd").iterdir()
+        return sum(str(log) in str(each.readlink()) for each in found if each.is_symlink())
+
+    held = Held()
+    follower = Follower(log, held)
+    for number in range(5):
+        log.write_bytes(b"%d\n" % number)
+        follower.read()
+        follower.read()
+        assert opened() == 1
+        _lose(log, "deleted")
+    held.close()
+    held.close()
+    log.write_bytes(b"last\n")
+    follower.read()
+    assert opened() == 0
+    assert follower.lines == [b"0", b"1", b"2", b"3", b"4", b"last"]
+    spec = parser_spec.shipped("pihole-log")
+    for collector in (EveCollector(path=log), TextLogCollector(path=log, spec=spec)):
+        assert isinstance(collector, Closing)
+        list(collector.batches(None))
+        assert opened() == 1
+        collector.close()
+        assert opened() == 0
+
+
+def test_a_log_that_got_out_of_reach_while_down_is_said_once(log: Path) -> None:
+    follower = Follower(log)
+    log.write_bytes(b"a1\n")
+    follower.read()
+    with log.open("ab") as file:
+        file.write(b"a2\n")
+    _lose(log, "moved")
+    follower.read()
+    log.write_bytes(b"b1\nb2\n")
+    follower.read()
+    follower.read()
+    assert follower.lines == [b"a1", b"b1", b"b2"]
+    assert follower.reasons == [GONE]
+    assert follower.places == ["eve.json byte 3"]
+
+
+def test_a_log_that_was_cut_or_read_to_its_end_is_not_said_to_be_gone(log: Path) -> None:
+    follower = Follower(log)
+    log.write_bytes(b"a1\na2\n")
+    follower.read()
+    log.write_bytes(b"b1\n")  # cut where it lies
+    follower.read()
+    log.rename(log.with_name("eve.json.1"))
+    with log.with_name("eve.json.1").open("ab") as file:
+        file.write(b"b2\n")
+    log.write_bytes(b"c1\n")
+    follower.read(most=1)  # killed at the end of the rotated one
+    _lose(log.with_name("eve.json.1"), "moved")
+    follower.read()
+    assert follower.lines == [b"a1", b"a2", b"b1", b"b2", b"c1"]
+    held = Held()
+    follower.tailer = Tailer(path=log, held=held)
+    follower.read()
+    log.rename(log.with_name("other"))
+    log.with_name("other").write_bytes(b"")
+    _lose(log.with_name("other"), "moved")
+    log.write_bytes(b"d1\n")
+    follower.read()
+    assert follower.lines[-1] == b"d1"
+    assert not follower.reasons
+
+
+def test_a_log_under_another_name_in_its_folder_is_found(log: Path) -> None:
+    follower = Follower(log)
+    log.write_bytes(b"a1\n")
+    follower.read()
+    with log.open("ab") as file:
+        file.write(b"a2\n")
+    log.rename(log.with_name("saved"))
+    log.write_bytes(b"b1\n")
+    follower.read()
+    assert follower.lines == [b"a1", b"a2", b"b1"]
+    assert not follower.reasons
+
+
+@pytest.mark.parametrize("pack", ["plain", "gz"])
+def test_a_log_that_is_a_link_is_followed_where_it_lies(
+    log: Path, tmp_path: Path, pack: str
+) -> None:
+    real = tmp_path / "disk" / "events.json"
+    real.parent.mkdir()
+    log.symlink_to(real)
+    real.write_bytes(b"old\n")
+    _rotate(real, "events.json.1", pack, age_s=60)
+    real.write_bytes(b"a1\n")
+    follower = Follower(log, first_days=7)
+    follower.read()
+    with real.open("ab") as file:
+        file.write(b"a2\n")
+    _rotate(real, "events.json.2", pack)
+    real.write_bytes(b"b1\n")
+    follower.read()
+    assert follower.lines == [b"old", b"a1", b"a2", b"b1"]
     assert not follower.reasons
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import os
 import shutil
 import tempfile
@@ -14,6 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from guardian.collect.tail_held import Held
 from guardian.collect.tail_mark import Mark
 from guardian.collect.tailer import Tailer
 
@@ -35,6 +37,8 @@ class Log(RuleBasedStateMachine):
         self.writer: BinaryIO = self.path.open("ab")
         self.writing = self.path  # what the writer's open file is called now
         self.headed = False
+        self.held = Held()
+        self.away = False  # a file that only its open descriptor leads to is not read yet
 
     @initialize(count=st.integers(0, 3), at_once=st.booleans(), headed=st.booleans())
     def begin(self, count: int, at_once: bool, headed: bool) -> None:
@@ -67,14 +71,44 @@ class Log(RuleBasedStateMachine):
     @rule(most=st.integers(1, 4))
     def read(self, most: int) -> None:
         """Read some, then be killed: whatever was not committed is read again."""
-        tailer = Tailer(path=self.path, chunk_bytes=40, max_line_bytes=39, first_days=36_500)
+        tailer = Tailer(
+            path=self.path,
+            chunk_bytes=40,
+            max_line_bytes=39,
+            first_days=36_500,
+            held=self.held,
+        )
         for chunk in tailer.unread(Mark.from_json(self.bookmark)):
             self.read_lines += [line for line in chunk.data.splitlines() if line != HEADER]
             assert not chunk.rejects
             self.bookmark = chunk.mark.as_json()
             most -= 1
             if not most:
-                break
+                return
+        self.away = self.away and not self._size()
+
+    @precondition(lambda self: not self.away)
+    @rule()
+    def restart(self) -> None:
+        """Begin anew, with nothing but the bookmark."""
+        self.held.close()
+        self.held = Held()
+
+    @precondition(lambda self: not self.away and self.writing == self.path and self._is_held())
+    @rule(how=st.sampled_from(["moved", "packed", "deleted"]), lines=st.integers(0, 3))
+    def lose(self, how: str, lines: int) -> None:
+        """Rotate to where nobody looks, while the log is being read."""
+        self.append(count=lines, torn=False)
+        if how == "moved":
+            (self.folder / "old").mkdir(exist_ok=True)
+            self.path.rename(self.folder / "old" / f"eve.json.{self.clock}")
+        else:
+            if how == "packed":
+                (self.folder / "eve.json.1.xz").write_bytes(lzma.compress(self.path.read_bytes()))
+            self.path.unlink()
+        self.away = True
+        self.writing = self.folder / "old"
+        self.reopen()
 
     @precondition(lambda self: self.writing == self.path and self._size())
     @rule(create=st.booleans())
@@ -138,6 +172,7 @@ class Log(RuleBasedStateMachine):
             assert self.read_lines == self.written
         finally:
             self.writer.close()
+            self.held.close()
             shutil.rmtree(self.folder)
 
     def _begin_file(self) -> None:
@@ -145,6 +180,12 @@ class Log(RuleBasedStateMachine):
             self.writer.write(HEADER + b"\n")
             self.writer.flush()
             self._touch(self.path)
+
+    def _is_held(self) -> bool:
+        """Tell whether the log as it is now, not cut since, was read at least in part."""
+        mark = Mark.from_json(self.bookmark)
+        seen = self.held.seen(self.path, mark) if mark is not None else None
+        return seen is not None and seen.inode == self.path.stat().st_ino
 
     def _size(self) -> int:
         return self.path.stat().st_size if self.path.exists() else 0

@@ -14,7 +14,7 @@ import array
 import re
 from collections import deque
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,6 +27,7 @@ from guardian.collect.eve_check import check
 from guardian.collect.eve_query import query
 from guardian.collect.eve_values import normal
 from guardian.collect.settings import Settings
+from guardian.collect.tail_held import Held
 from guardian.collect.tail_mark import Mark
 from guardian.collect.tailer import Tailer
 from guardian.errors import StoreError
@@ -72,6 +73,11 @@ class EveCollector:
     path: Path
     settings: Settings = Settings()  # noqa: RUF009 - frozen
     name: str | None = None
+    _held: Held = field(default_factory=Held, repr=False, compare=False)
+
+    def close(self) -> None:
+        """Let go of the log, which is kept open between two readings."""
+        self._held.close()
 
     @property
     def source(self) -> SourceInfo:
@@ -93,6 +99,7 @@ class EveCollector:
             chunk_bytes=self.settings.batch_bytes,
             first_days=self.settings.first_days,
             reuse=True,
+            held=self._held,
         )
         for chunk in tailer.unread(Mark.from_json(bookmark), final=final):
             with decoding(self.settings.max_line_bytes) as decoder:

@@ -8,17 +8,16 @@ and then its time: a log was not written before it was last read.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guardian.collect import compressed
 
 if TYPE_CHECKING:
-    import os
-    from pathlib import Path
-
     from guardian.collect.tail_mark import Mark
 
 HEAD_BYTES = 4096
@@ -41,10 +40,31 @@ def rotated_files(log: Path) -> list[Path]:
     Raises:
         OSError: its folder cannot be listed.
     """
-    name, stem, suffix = map(re.escape, (log.name, log.stem, log.suffix))
-    rotated = re.compile(f"(?:{name}{_STAMP}|{stem}{_STAMP}{suffix})(?:[.](?:gz|zst))?")
-    found = (path for path in log.parent.iterdir() if rotated.fullmatch(path.name))
+    found: list[Path] = []
+    for each in _names(log):
+        name, stem, suffix = map(re.escape, (each.name, each.stem, each.suffix))
+        rotated = re.compile(f"(?:{name}{_STAMP}|{stem}{_STAMP}{suffix})(?:[.](?:gz|zst))?")
+        found += [path for path in each.parent.iterdir() if rotated.fullmatch(path.name)]
     return sorted((path for path in found if path != log and path.is_file()), key=mtime)
+
+
+def _names(log: Path) -> list[Path]:
+    """Return a log and, where it is a link to a file in another folder, that file."""
+    real = Path(os.path.realpath(log)) if log.is_symlink() else log
+    return [log, real] if real.parent != log.parent and real.parent.is_dir() else [log]
+
+
+def _with_inode(log: Path, inode: int) -> list[Path]:
+    """Return the file of this inode beside a log, whatever its name is now."""
+    found: list[Path] = []
+    for each in _names(log):
+        with os.scandir(each.parent) as entries:
+            found += [
+                Path(entry.path)
+                for entry in entries
+                if entry.inode() == inode and entry.name != each.name and entry.is_file()
+            ]
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,16 +145,23 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The file of a mark, and what was written after it, oldest first."""
+    """The file of a mark, and what was written after it, oldest first.
+
+    ``gone`` says that there is no such file any more, nor one that was cut since.
+    """
 
     own: Seen | None
     newer: list[Seen | Unreadable]
+    gone: bool
 
 
-def find(log: Path, mark: Mark | None, current: Seen | None, since_ns: int) -> Found:
+def find(
+    log: Path, mark: Mark | None, current: Seen | None, since_ns: int, held: Seen | None = None
+) -> Found:
     """Find what a log was rotated into: the file of the mark, and those written after it.
 
-    ``current`` is the log as it is now, which may be the file of the mark itself. Without
+    ``current`` is the log as it is now, which may be the file of the mark itself; ``held`` is
+    the file of the mark where it is open still, wherever it is now. Without
     that file (or without a mark) those count that were written after ``since_ns``. Older ones
     are not opened, unless the file of the mark is not among the others.
 
@@ -142,15 +169,20 @@ def find(log: Path, mark: Mark | None, current: Seen | None, since_ns: int) -> F
         OSError: the folder cannot be listed.
     """
     inode = mark.inode if mark is not None else None
+    paths = rotated_files(log)[-MAX_ROTATED:]
+    if inode is not None:
+        paths = list(dict.fromkeys([*paths, *_with_inode(log, inode)]))
     fresh: list[Path] = []
     older: list[Path] = []
-    for path in rotated_files(log)[-MAX_ROTATED:]:
+    inodes = {state.st_ino} if (state := _state(log)) else set()
+    for path in paths:
         state = _state(path)
         if state is not None:
+            inodes.add(state.st_ino)
             new = state.st_ino == inode or state.st_mtime_ns > since_ns - SAME_TIME_NS
             (fresh if new else older).append(path)
     seen, unreadable = _looked(fresh)
-    seen = _others(seen, current, inode)
+    seen = _others([*seen, held] if held is not None else seen, current, inode)
     logs = [current] if current is not None else []
     own = _own(mark, [*seen, *logs]) if mark is not None else None
     if mark is not None:  # not among them, or older than it was: somebody set its time
@@ -163,7 +195,11 @@ def find(log: Path, mark: Mark | None, current: Seen | None, since_ns: int) -> F
     ]
     # Without the file of the mark, any of these may be it.
     newer += [x for x in unreadable if x.mtime_ns > after_ns or (mark is not None and own is None)]
-    return Found(own=own, newer=sorted(newer, key=lambda each: (each.mtime_ns, str(each.path))))
+    return Found(
+        own=own,
+        newer=sorted(newer, key=lambda each: (each.mtime_ns, str(each.path))),
+        gone=own is None and inode not in inodes and not unreadable,
+    )
 
 
 def _looked(paths: list[Path]) -> tuple[list[Seen], list[Unreadable]]:

@@ -20,21 +20,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A file with something to read: from where, and whether it will grow."""
+    """A file with something to read: from where, and whether it will grow.
+
+    ``held`` says that its name is not known any more, but that it is open still.
+    """
 
     seen: Seen
     offset: int
     skipping: bool
     final: bool
+    held: bool = False
 
     @classmethod
-    def after(cls, seen: Seen, mark: Mark | None, *, final: bool) -> Part:
+    def after(cls, seen: Seen, mark: Mark | None, *, final: bool, held: bool = False) -> Part:
         """Return what there is to read of a file from the mark, or all of it."""
         return cls(
             seen=seen,
             offset=mark.offset if mark else 0,
             skipping=mark.skipping if mark else False,
             final=final,
+            held=held,
         )
 
 
@@ -74,9 +79,9 @@ class LineReader:
                 self._file.seek(-len(carry), os.SEEK_CUR)  # cheaper than joining large blocks
                 carry = b""
             if lines or self._rejects:
-                yield self._chunk(lines, end)
+                yield self._chunk(lines, end, over=ended and self._part.final)
         if self._skipping and self._offset > self._part.offset:
-            yield self._chunk(b"", self._offset)
+            yield self._chunk(b"", self._offset, over=self._part.final)
 
     def _fill(self, carry: bytes) -> tuple[bytes | memoryview, bool]:
         """Return what was left and what follows, up to a chunk; and whether the file ends."""
@@ -133,7 +138,7 @@ class LineReader:
         self._rejects.append(Reject(reason=reason, place=place, sample=rest[:2000]))
         self._offset += len(rest)
 
-    def _chunk(self, lines: bytes | memoryview, end: int) -> Chunk:
+    def _chunk(self, lines: bytes | memoryview, end: int, *, over: bool) -> Chunk:
         rejects, self._rejects = tuple(self._rejects), []
         seen = self._part.seen
         begin = self._begin()
@@ -145,6 +150,7 @@ class LineReader:
             skipping=self._skipping,
             begin=digest(begin),
             begin_bytes=len(begin),
+            end=self._offset if over else -1,
         )
         return Chunk(
             file=seen.path.name, start=end - len(lines), data=lines, mark=mark, rejects=rejects

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from guardian.collect import compressed, tail_files
 from guardian.collect.tail_files import Unreadable
@@ -31,10 +31,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from guardian.collect.tail_files import Seen
+    from guardian.collect.tail_held import Held
     from guardian.collect.tail_mark import Chunk, Mark
 
 GONE_S = 60.0
 """So long after its folder last changed, a log that is not there is missed, not being rotated."""
+
+GONE = "the log that was read before is gone: what followed was not read"
+"""Why a log is refused from a byte on: it was rotated to where it is not looked for, or deleted."""
 
 _DAY_NS = 86_400 * 10**9
 
@@ -51,6 +55,8 @@ class Tailer:
     reuse: bool = False
     """Give chunks as views of one buffer, each to be used before the next is asked for: fresh
     memory for every chunk takes longer than reading it."""
+    held: Held | None = None
+    """What keeps the log open from one reading to the next."""
 
     def unread(self, mark: Mark | None, *, final: bool = False) -> Iterator[Chunk]:
         """Yield what is after ``mark``, oldest first; without one, what a first reading takes.
@@ -66,6 +72,12 @@ class Tailer:
         rejects: list[Reject] = []  # what is missing before the next chunk
         try:
             for part in list(self._parts(mark, final=final)):
+                if isinstance(part, CollectorError):
+                    errors.append(str(part))
+                    continue
+                if isinstance(part, Reject):
+                    rejects.append(part)
+                    continue
                 if isinstance(part, Unreadable):
                     errors.append(f"cannot read {part.path}: {part.why}")
                     rejects.append(_missing(part))
@@ -81,7 +93,9 @@ class Tailer:
         if errors:
             raise CollectorError("; ".join(errors))
 
-    def _parts(self, mark: Mark | None, *, final: bool) -> Iterator[Part | Unreadable]:
+    def _parts(
+        self, mark: Mark | None, *, final: bool
+    ) -> Iterator[Part | Unreadable | Reject | CollectorError]:
         current = tail_files.look(self.path, final=final)
         if mark is None:
             yield from self._first_parts(current, final=final)
@@ -89,20 +103,25 @@ class Tailer:
         if current is not None and current.is_surely(mark):
             yield Part.after(current, mark, final=final)
             return
-        found = tail_files.find(self.path, mark, current, mark.mtime_ns)
+        held = self.held.seen(self.path, mark) if self.held is not None else None
+        found = tail_files.find(self.path, mark, current, mark.mtime_ns, held)
         if found.own is not None and found.own is current:
             yield Part.after(current, mark, final=final)
             return
         # A renamed file may still be written to until its successor has a line.
         over = final or current is not None
         if found.own is not None:
-            yield Part.after(found.own, mark, final=over or found.own.packed)
+            final_own = over or found.own.packed
+            yield Part.after(found.own, mark, final=final_own, held=found.own is held)
+        elif found.gone and not 0 <= mark.end <= mark.offset and not self._holds(mark):
+            place = f"{self.path.name} byte {mark.offset}"
+            yield Reject(reason=GONE, place=place, sample=b"")
         yield from _whole(found.newer, final=over)
         if current is not None:
             yield Part.after(current, None, final=final)
         elif not self.path.exists() and _unchanged_s(self.path.parent) > GONE_S:
             msg = f"{self.path}: the log is gone, and no other has taken its place"
-            raise CollectorError(msg)
+            yield CollectorError(msg)  # after what was left of it
 
     def _first_parts(self, current: Seen | None, *, final: bool) -> Iterator[Part | Unreadable]:
         back = not final and self.first_days > 0 and self.path.parent.is_dir()
@@ -115,8 +134,15 @@ class Tailer:
         if current is not None:
             yield Part.after(current, None, final=final)
 
+    def _holds(self, mark: Mark) -> bool:
+        """Tell whether the file of the mark is open still: then it was cut, and is not gone."""
+        return self.held is not None and self.held.inode() == mark.inode
+
     def _chunks(self, part: Part, errors: list[str]) -> Iterator[Chunk]:
-        with compressed.open_plain(part.seen.path) as file:
+        with self._opened(part) as file:
+            if self.held is not None and part.seen.path == self.path and not part.final:
+                # What was held is let go when the mark has left it: only then was it stored.
+                self.held.keep(file.fileno(), instead=part.offset > 0)
             reader = LineReader(
                 part=part,
                 file=file,
@@ -127,6 +153,11 @@ class Tailer:
             yield from reader.chunks()
             if reader.error:
                 errors.append(reader.error)
+
+    def _opened(self, part: Part) -> BinaryIO:
+        if part.held and self.held is not None:
+            return self.held.open()
+        return compressed.open_plain(part.seen.path)
 
 
 def _whole(files: list[Seen | Unreadable], *, final: bool) -> Iterator[Part | Unreadable]:
@@ -145,6 +176,8 @@ def _missing(file: Unreadable) -> Reject:
 
 def _is_still(part: Part) -> bool:
     """Tell whether the path still names the file that was looked at."""
+    if part.held:
+        return True
     seen = tail_files.look(part.seen.path, final=part.final)
     return (
         seen is not None

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from guardian.collect import columns, compressed, dnsmasq, parser_spec, snapshot
 from guardian.collect.blocks import BLOCK_BYTES, MAX_LINE_BYTES, Block, Refused
+from guardian.collect.tail_held import Held
 from guardian.collect.tail_mark import Mark
 from guardian.collect.tailer import Tailer
 from guardian.collect.text_rows import LineError, LineParser
@@ -70,6 +71,11 @@ class TextLogCollector:
     reference: datetime | None = None
     name: str | None = None
     first_days: float = 0.0
+    _held: Held = field(default_factory=Held, repr=False, compare=False)
+
+    def close(self) -> None:
+        """Let go of the log, which is kept open between two readings."""
+        self._held.close()
 
     @property
     def source(self) -> SourceInfo:
@@ -120,6 +126,7 @@ class TextLogCollector:
             max_line_bytes=MAX_LINE_BYTES,
             chunk_bytes=BLOCK_BYTES,
             first_days=self.first_days,
+            held=self._held,
         )
         for chunk in tailer.unread(mark, final=final):
             lines = bytes(chunk.data).removesuffix(b"\n").split(b"\n") if chunk.data else []
