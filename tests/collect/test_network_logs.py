@@ -550,5 +550,5 @@ def test_a_firewall_and_a_resolver_send_lines(memory_store: Store) -> None:
     (flow_row,) = read_until(memory_store, collector, "flow", 1)
     assert (flow_row["dest_port"], flow_row["reason"]) == (23, "firewall:block")
     with memory_store.read() as reader:
-        assert reader.value("SELECT sum(count) FROM reject_count") == 1
+        assert reader.value("SELECT sum(count) FROM reject_count") is None
     collector.close()

@@ -42,8 +42,10 @@ class Desk:
     def read(self, *, final: bool = False) -> list[dict[str, Any]]:
         """Return the rows of a poll."""
         rows: list[dict[str, Any]] = []
+        self.refused: list[tuple[str, int]] = []
         for batch in self.collector.batches(self.bookmark, final=final):
             self.bookmark = dict(batch.bookmark)
+            self.refused += [(reject.place, reject.count) for reject in batch.rejects]
             rows += [row for table in batch.tables.values() for row in table.to_pylist()]
         return rows
 
@@ -242,3 +244,29 @@ def test_a_log_whose_clock_is_slow_keeps_its_answers(
     now += timedelta(seconds=2)
     (batch,) = collector.batches(batch.bookmark)
     assert batch.tables["dns_log"].column("answers").to_pylist() == [["203.0.113.9"]]
+
+
+OTHER = b"<13>Nov 20 12:00:00 gw cron[9]: nothing to see"
+
+
+def test_a_router_that_forwards_all_it_logs_is_refused_nothing(desk: Desk) -> None:
+    for _ in range(network_logs.STRANGE_LINES - 1):
+        desk.collector.listener._take_in("192.168.1.2", OTHER)
+    assert desk.read() == []
+    assert desk.refused == []
+    desk.send("query[A] a.example from 192.168.1.5")
+    for _ in range(2 * network_logs.STRANGE_LINES):
+        desk.collector.listener._take_in("192.168.1.2", OTHER)
+    desk.send("a word from the future")  # of a known format, but none that it knows
+    assert len(desk.read(final=True)) == 1
+    assert [count for _, count in desk.refused] == [1]
+
+
+def test_a_sender_of_whom_nothing_is_understood_is_told(desk: Desk) -> None:
+    desk.send("query[A] a.example from 192.168.1.5")
+    told = []
+    for _ in range(network_logs.STRANGE_LINES + 2):
+        desk.collector.listener._take_in("192.168.1.3", OTHER)
+        desk.read()
+        told += desk.refused
+    assert told == [("192.168.1.3", network_logs.STRANGE_LINES), *[("192.168.1.3", 1)] * 2]

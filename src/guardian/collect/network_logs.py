@@ -31,6 +31,10 @@ MAX_LINE_CHARS = 8192
 MAX_SENDERS = 64
 """How many senders of syslog are told apart; the one that was silent longest leaves first."""
 
+STRANGE_LINES = 500
+"""So many lines of a sender may be of no known format before they count as refused. A router
+that forwards all it logs says something that Guardian knows well before; then none counts."""
+
 BATCH_FLOWS = 50_000
 """How many flows make one batch, so that its columns take tens of megabytes at most."""
 
@@ -167,14 +171,30 @@ def in_our_time(rows: list[dict[str, Any]], data: bytes, arrived_s: float) -> li
 
 @dataclass(slots=True)
 class _Sender:
-    """The lines of one sender by format, and the queries of each that the bookmark keeps."""
+    """The lines of one sender by format, and the queries of each that the bookmark keeps.
+
+    ``strange`` counts lines of no known format while none was understood, ``sample`` is one.
+    """
 
     readings: dict[str, Reading] = field(default_factory=dict)
     waiting: dict[str, object] = field(default_factory=dict)
+    understood: bool = False
+    strange: int = 0
+    limit: int = STRANGE_LINES
+    sample: bytes = b""
 
     def held(self) -> dict[str, object]:
         """Return the queries that wait, by format."""
         return {kind: queries for kind, queries in self.waiting.items() if queries}
+
+    def refused(self, name: str) -> list[Reject]:
+        """Return the lines of a sender of whom nothing is understood, once they are many."""
+        if self.understood or self.strange < self.limit:
+            return []
+        why = "syslog of a sender of whom no line is of a known format"
+        found = Reject(reason=why, place=name, sample=self.sample, count=self.strange)
+        self.strange, self.limit = 0, 1
+        return [found]
 
 
 class SyslogCollector(_UdpCollector):
@@ -214,13 +234,17 @@ class SyslogCollector(_UdpCollector):
         for number, (_, sender, data) in enumerate(self.listener.take()):
             line = unwrapped(data)
             kind = _format_of(line)
+            known = self._sender(sender)
             if kind is None:
-                why = "a syslog line of no known format"
-                rejects.append(Reject(reason=why, place=sender, sample=data[:2000]))
+                known.strange += 1
+                known.sample = data[:2000]
                 continue
+            known.understood = True
             block = Block(lines=[line.encode()], start=number, end=number)
-            self._reading(sender, kind).take(block.lines[0], block, 0)
+            self._reading(known, kind).take(block.lines[0], block, 0)
         self._make_room()
+        for name, known in self._senders.items():
+            rejects += known.refused(name)
         while self._leaving:
             batch = self._leaving.pop(0).batch(None, before=None)
             yield self._batch(batch, rejects, dropped)
@@ -261,15 +285,20 @@ class SyslogCollector(_UdpCollector):
 
     def _take_up(self, sender: str, kind: str, queries: object) -> None:
         if kind in LINE_FORMATS and queries:
-            self._reading(sender, kind).restore({"open": queries})
-            self._senders[sender].waiting[kind] = queries
+            known = self._sender(sender)
+            self._reading(known, kind).restore({"open": queries})
+            known.waiting[kind] = queries
+            known.understood = True
 
-    def _reading(self, sender: str, kind: str) -> Reading:
-        """Return the reading of a sender's lines; the sender is now the latest."""
-        known = self._senders.pop(sender, None) or _Sender()
-        self._senders[sender] = known
+    def _sender(self, name: str) -> _Sender:
+        """Return what is known of a sender, who is now the latest."""
+        known = self._senders.pop(name, None) or _Sender()
+        self._senders[name] = known
         if len(self._senders) > MAX_SENDERS:
             self._let_go()
+        return known
+
+    def _reading(self, known: _Sender, kind: str) -> Reading:
         if kind not in known.readings:
             anybody = self._senders.get(_ANYBODY, known)
             if kind in anybody.readings:
