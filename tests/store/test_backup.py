@@ -366,6 +366,59 @@ def test_restore_under_a_running_daemon_is_refused(tmp_path: Path) -> None:
         holder.communicate(b"")
 
 
+@pytest.mark.parametrize("passphrase", [None, "correct horse"])
+def test_nothing_of_the_store_lies_in_clear_while_a_backup_is_made(
+    filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passphrase: str | None
+) -> None:
+    home, target = filled.path.parent, tmp_path / "usb" / "copy"  # type: ignore[union-attr]
+    target.parent.mkdir()
+    home.chmod(0o755)
+    seen: list[Path] = []
+    write = bundle.write
+
+    def watched(content: bundle.Content, part: Path, word: str | None) -> None:
+        assert [path.name for path in target.parent.iterdir()] == [".copy.part"]
+        assert stat.S_IMODE(part.stat().st_mode) == 0o600
+        copy = content.files["guardian.duckdb"]
+        assert copy.parent.parent == home
+        assert stat.S_IMODE(copy.parent.stat().st_mode) == 0o700
+        assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+        seen.append(copy.parent)
+        write(content, part, word)
+
+    monkeypatch.setattr(bundle, "write", watched)
+    backup.backup(filled, target, passphrase=passphrase)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert [path.exists() for path in seen] == [False]
+
+
+def test_without_room_beside_the_store_the_clear_copy_is_not_put_elsewhere(
+    filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, usb = filled.path.parent, tmp_path / "usb"  # type: ignore[union-attr]
+    usb.mkdir()
+    usage = shutil.disk_usage
+
+    def full(path: Path) -> object:
+        return usage(path)._replace(free=1000 if path == home else 1 << 40)
+
+    monkeypatch.setattr("guardian.store.backup._one_disk", lambda *_: False)
+    monkeypatch.setattr(shutil, "disk_usage", full)
+    with pytest.raises(StoreFullError, match="nothing was written"):
+        backup.backup(filled, usb / "locked", passphrase="correct horse")
+    write, seen = bundle.write, []
+
+    def watched(content: bundle.Content, part: Path, word: str | None) -> None:
+        folder = content.files["guardian.duckdb"].parent
+        seen.append((folder.parent, stat.S_IMODE(folder.stat().st_mode)))
+        write(content, part, word)
+
+    monkeypatch.setattr(bundle, "write", watched)
+    backup.backup(filled, usb / "open")
+    assert seen == [(usb, 0o700)]
+    assert [path.name for path in usb.iterdir()] == ["open"]
+
+
 @pytest.mark.root
 def test_a_small_disk_is_refused_before_anything_is_written(filled: Store, tmp_path: Path) -> None:
     with filled.transaction() as tx:
@@ -410,7 +463,12 @@ def test_a_disk_that_others_fill_meanwhile_is_left_as_it_was(
 
     try:
         if when == "copy":  # after it was seen that there is room
-            monkeypatch.setattr("guardian.store.backup._require_room", fill)
+
+            def at_the_target(*_: object, **__: object) -> bool:
+                fill()
+                return False
+
+            monkeypatch.setattr("guardian.store.backup._beside", at_the_target)
         with pytest.raises(StoreError, match="could not be written"):
             backup.backup(filled, disk / "copy", passphrase=passphrase, progress=fill)
         assert [path.name for path in disk.iterdir()] == ["filler"]

@@ -1,7 +1,14 @@
-"""Copy the whole store while it is in use."""
+"""Copy the whole store while it is in use.
+
+The copy of the file that a backup is made of is not encrypted, so it lies beside the store.
+Only where there is no room for it, or the store's disk cannot be written, does it lie at the
+target, in a folder that nobody else may open; for want of room it never does so where the
+backup is to be encrypted.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from datetime import UTC, datetime
@@ -12,13 +19,13 @@ import duckdb
 from guardian import __version__
 from guardian.errors import StoreError, StoreFullError, UsageError
 from guardian.model import words
-from guardian.store import bundle, checks, room
+from guardian.store import bundle, checks, room, settle
 from guardian.store.connection import FILE_NAME, Store
 from guardian.store.failures import mapped_errors
 from guardian.store.migrations import known_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 TRIES = 3
@@ -47,60 +54,112 @@ def write(
     if target.exists():
         msg = f"{target} exists already; a backup is never written over another"
         raise StoreError(msg)
-    _require_room(store, target)
+    beside = _beside(store, target, locked=passphrase is not None)
     partial = target.with_name(f".{target.name}.part")
-    copy = target.with_name(f".{target.name}.store")
+    where = target.parent
     try:
-        content = _snapshot(store, copy)
-        whole = sum(path.stat().st_size for path in content.files.values())
-        done = 0
-
-        def count(number: int) -> None:
-            nonlocal done
-            done += number
-            progress(done, whole)
-
-        content.done = count
-        partial.unlink(missing_ok=True)
-        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        bundle.write(content, partial, passphrase)
-        partial.rename(target)
+        with _work(store, target, beside=beside) as (copy, links):
+            where = copy.parent.parent
+            content = _snapshot(store, copy, links)
+            where = target.parent
+            content.done = _counted(content, progress)
+            partial.unlink(missing_ok=True)
+            os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            bundle.write(content, partial, passphrase)
+            partial.rename(target)
     except OSError as error:
         msg = f"{target} could not be written: {error.strerror or error}"
         raise StoreError(msg) from error
     except StoreFullError as error:
-        msg = f"{target} could not be written: the disk is full there"
+        msg = f"{target} could not be written: the disk is full at {where}"
         raise StoreFullError(msg) from error
     finally:
         partial.unlink(missing_ok=True)
-        room.remove(copy)
-        shutil.rmtree(_links(copy, store), ignore_errors=True)
     return content.rows
 
 
-def _require_room(store: Store, target: Path) -> None:
-    """Refuse before anything is written: the copy of the file, and the backup itself."""
+def _counted(
+    content: bundle.Content, progress: Callable[[int, int], None]
+) -> Callable[[int], None]:
+    whole = sum(path.stat().st_size for path in content.files.values())
+    done = 0
+
+    def count(number: int) -> None:
+        nonlocal done
+        done += number
+        progress(done, whole)
+
+    return count
+
+
+def _beside(store: Store, target: Path, *, locked: bool) -> bool:
+    """Return whether the copy of the file lies beside the store, once there is room for all.
+
+    Raises:
+        StoreFullError: there is not; nothing was written.
+        StoreError: the target's folder cannot be looked at.
+    """
     with store.read() as reader:
         used = reader.value(
             "SELECT block_size * used_blocks FROM pragma_database_size() "
             "WHERE database_name = current_database()"
         )
         cold = reader.value("SELECT coalesce(sum(bytes), 0) FROM cold_file")
-    need = 2 * int(used or 0) + int(cold)
+    copy, whole = int(used or 0), int(used or 0) + int(cold)
+    home = _home(store)
     try:
-        free = shutil.disk_usage(target.parent).free
+        if home is None or _one_disk(home, target.parent):
+            _require_room(target.parent, copy + whole)
+            return home is not None
+        beside = locked or shutil.disk_usage(home).free >= copy
+        if beside:
+            _require_room(home, copy)
+        _require_room(target.parent, whole if beside else copy + whole)
     except OSError as error:
         msg = f"{target} could not be written: {error.strerror}"
         raise StoreError(msg) from error
+    return beside
+
+
+def _home(store: Store) -> Path | None:
+    """Return the folder of the store where something can be written to it."""
+    if store.path is None or store.read_only or not store.path.parent.is_dir():
+        return None
+    return store.path.parent
+
+
+def _one_disk(one: Path, other: Path) -> bool:
+    return one.stat().st_dev == other.stat().st_dev
+
+
+def _require_room(folder: Path, need: int) -> None:
+    free = shutil.disk_usage(folder).free
     if free < need:
         msg = (
-            f"the backup may need {words.size(need)} at {target.parent}, "
+            f"the backup may need {words.size(need)} at {folder}, "
             f"{words.size(free)} are free; nothing was written"
         )
         raise StoreFullError(msg)
 
 
-def _snapshot(store: Store, copy: Path) -> bundle.Content:
+@contextlib.contextmanager
+def _work(store: Store, target: Path, *, beside: bool) -> Iterator[tuple[Path, Path | None]]:
+    """Give the place of the copy, and a folder for links to cold files where there can be one."""
+    with contextlib.ExitStack() as stack:
+        links = None
+        if home := _home(store):
+            links = stack.enter_context(settle.work_folder(home))
+        if links is not None and beside:
+            yield links / FILE_NAME, links
+            return
+        folder = target.with_name(f".{target.name}.store")
+        room.remove(folder) if folder.is_file() else shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        yield folder / FILE_NAME, links
+
+
+def _snapshot(store: Store, copy: Path, links: Path | None) -> bundle.Content:
     """Copy the file of the store, and hold on to the cold files that it lists."""
     for _ in range(TRIES):
         room.remove(copy)
@@ -109,7 +168,7 @@ def _snapshot(store: Store, copy: Path) -> bundle.Content:
         else:
             _copy_what_is_committed(store, copy)
         rows, listed = checks.look(copy)
-        cold = _held(store, listed, _links(copy, store))
+        cold = _held(store, listed, links)
         if cold is not None:
             return bundle.Content(
                 files={FILE_NAME: copy, **cold},
@@ -127,6 +186,7 @@ def _copy_what_is_committed(store: Store, copy: Path) -> None:
         name = reader.value("SELECT current_database()")
         reader.execute(f"ATTACH {_quoted(copy)} AS backup_copy")
         try:
+            copy.chmod(0o600)
             reader.execute(f'COPY FROM DATABASE "{name}" TO backup_copy')
         finally:
             reader.execute("DETACH backup_copy")
@@ -140,9 +200,9 @@ def _copy_as_it_lies(store: Store, copy: Path) -> None:
     """
     assert store.path is not None
     log = store.path.with_name(store.path.name + ".wal")
-    shutil.copyfile(store.path, copy)
+    _copy_private(store.path, copy)
     if log.exists():
-        shutil.copyfile(log, copy.with_name(copy.name + ".wal"))
+        _copy_private(log, copy.with_name(copy.name + ".wal"))
     with mapped_errors(copy), duckdb.connect(str(copy)) as connection:
         connection.execute("CHECKPOINT")
     if not store.read_only:
@@ -150,28 +210,37 @@ def _copy_as_it_lies(store: Store, copy: Path) -> None:
         raise StoreError(msg)
 
 
-def _links(copy: Path, store: Store) -> Path:
-    folder = store.path.parent if store.path else copy.parent
-    return folder / f"{copy.name}.cold"
+def _copy_private(source: Path, copy: Path) -> None:
+    os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    shutil.copyfile(source, copy)
 
 
-def _held(store: Store, listed: dict[str, int], links: Path) -> dict[str, Path] | None:
+def _held(store: Store, listed: dict[str, int], links: Path | None) -> dict[str, Path] | None:
     """Return the cold files by name, linked so that they stay; None when one is gone."""
-    shutil.rmtree(links, ignore_errors=True)
     held: dict[str, Path] = {}
     for number, name in enumerate(sorted(listed)):
         assert store.path is not None
-        path = store.path.parent / name
-        link = links / f"{number}.parquet"
+        held[name] = path = store.path.parent / name
         try:
-            links.mkdir(exist_ok=True)
-            os.link(path, link)
-            held[name] = link
+            if links is not None:
+                held[name] = _linked(path, links / f"{number}.parquet")
+            else:
+                path.stat()
         except FileNotFoundError:
             return None
-        except OSError:  # no links here: the file itself has to stay until it is read
-            held[name] = path
     return held
+
+
+def _linked(path: Path, link: Path) -> Path:
+    """Give a file a second name; where there are no links it has to stay until it is read."""
+    link.unlink(missing_ok=True)
+    try:
+        os.link(path, link)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return path
+    return link
 
 
 def _quoted(path: Path) -> str:

@@ -6,18 +6,23 @@ done again: the store's file itself moves last.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guardian.errors import StoreError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 STAGING = ".restore"
 """Below the data directory: where a restored store is made ready."""
 READY = "ready"
 """In there, when all is checked: the name of the folder for the former store, if any."""
+WORK = ".backup-"
+"""Below the data directory: how the folder begins in which a backup is prepared."""
 _FILE, _LOG, _COLD = "guardian.duckdb", "guardian.duckdb.wal", "cold"
 
 
@@ -55,3 +60,13 @@ def _move(directory: Path, staging: Path, kept: str) -> None:
     if (staging / _COLD).exists():
         (staging / _COLD).rename(directory / _COLD)
     (staging / _FILE).rename(directory / _FILE)
+
+
+@contextlib.contextmanager
+def work_folder(directory: Path) -> Iterator[Path]:
+    """Give a new folder beside the store that nobody else may open, while the block runs."""
+    folder = Path(tempfile.mkdtemp(prefix=WORK, dir=directory))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
