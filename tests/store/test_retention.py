@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
-from guardian.errors import StoreError, StoreFullError
+from guardian.errors import StoreFullError
 from guardian.model.batch import Batch, SourceInfo
 from guardian.ops.status import status
 from guardian.store import (
     Store,
     archive,
     clock,
+    cold_files,
     connection,
     deletion,
     ingest,
@@ -80,6 +81,34 @@ def test_what_a_kill_left_behind_is_swept(store: Store) -> None:
     assert total(store) == 10_000
     assert archive.sweep(store) == 1
     assert not orphan.exists()
+
+
+def test_the_first_round_of_a_run_sweeps_though_nothing_is_to_be_done(store: Store) -> None:
+    fill(store, 2)
+    assert store.path is not None
+    name = cold_files.begin(store, "flow", NOW.date())  # and then the power went
+    left = store.path.parent / name
+    left.write_bytes(b"PAR1 cut short")
+    keeper = retention.Keeper(store, Limits(every_s=0.0))
+    keeper.round(now=NOW)
+    assert not left.exists()
+    left.parent.mkdir(parents=True, exist_ok=True)
+    left.write_bytes(b"not looked for each time")
+    keeper.round(now=NOW)
+    assert left.exists()
+
+
+def test_what_queries_may_put_on_the_disk_follows_its_room(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "SELECT current_setting('max_temp_directory_size')"
+    found = []
+    for free in (1 << 30, 4 << 30):
+        monkeypatch.setattr(store, "free_bytes", lambda free=free: free)
+        retention.tick(store, now=NOW)
+        with store.read() as reader:
+            found.append(reader.value(said))
+    assert found[0] != found[1]
 
 
 def test_late_rows_are_merged_into_one_file(store: Store) -> None:
@@ -187,30 +216,25 @@ def test_a_long_query_costs_no_day(store: Store, monkeypatch: pytest.MonkeyPatch
     assert retention.enforce(store, limits, now=NOW).deleted > 0
 
 
-def test_a_damaged_cold_file_does_not_keep_the_limits_from_being_kept(store: Store) -> None:
-    for _ in range(2):  # late rows: two files a day
-        fill(store, 12, rows=10)
-        archive.archive(store, Limits(hot_days=5), now=NOW)
+def test_what_cannot_be_archived_keeps_no_limit_from_being_kept(store: Store) -> None:
+    fill(store, 12)
     with store.transaction() as tx:
-        tx.execute("INSERT INTO anomaly (id, ts, source_id) VALUES (9999, '2026-01-01', 1)")
-        tx.execute("UPDATE row_counter SET next_id = 10000")
-        file = tx.value("SELECT file FROM cold_file ORDER BY day DESC LIMIT 1")
+        tx.execute("INSERT INTO anomaly (id, ts, source_id) VALUES (99999, '2026-01-01', 1)")
+        tx.execute("UPDATE row_counter SET next_id = 100000")
     clock.backdate(store)
     assert store.path is not None
-    damaged = store.path.parent / file
-    damaged.write_bytes(damaged.read_bytes()[:-200])
-    limits = Limits(hot_days=5, keep_days=9, cold_files_per_day=1)
-    with pytest.raises(StoreError, match="No magic bytes"):
+    (store.path.parent / "cold").write_text("no folder can be made here")
+    limits = Limits(hot_days=5, keep_days=9)
+    with pytest.raises(OSError, match="cold"):
         retention.enforce(store, limits, now=NOW)
     assert total(store, "anomaly") == 0
     with store.read() as reader:
-        assert reader.value("SELECT min(day) FROM cold_file") == (NOW - timedelta(days=9)).date()
+        assert reader.value("SELECT min(ts)::DATE FROM flow") == (NOW - timedelta(days=9)).date()
         assert reader.value("SELECT count(*) FROM size_sample") == 1
         assert reader.value("SELECT count(*) FROM setting WHERE key = 'full_in_days'") == 1
-    shorter = Limits(hot_days=5, keep_days=9, cold_files_per_day=1, max_bytes=1, least_share=0.0)
-    with contextlib.suppress(StoreError):
-        retention.enforce(store, shorter, now=NOW)
-    assert cold_days(store) == 0
+    with pytest.raises(OSError, match="cold"):
+        retention.enforce(store, Limits(hot_days=5, max_bytes=1, least_share=0.0), now=NOW)
+    assert total(store, "flow") < 1000
 
 
 def test_sums_that_outgrow_the_budget_do_not_take_every_event(store: Store) -> None:

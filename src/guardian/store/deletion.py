@@ -34,17 +34,26 @@ FRUITLESS_BYTES = 2 << 20
 
 
 def by_age(store: Store, limits: Limits, now: datetime, age_s: float) -> int:
-    """Delete what happened, and was stored, longer ago than it is kept."""
+    """Delete what happened, and was stored, longer ago than it is kept.
+
+    Raises:
+        StoreError: the disk refused, or a cold file is damaged; what could go is gone.
+    """
     ages = dict.fromkeys(TABLES, limits.keep_days) | dict(limits.keep_days_by_table)
+    failed: StoreError | None = None
     deleted = 0
     for table, days in ages.items():
         if table in TABLES:
             with store.read() as reader:
                 stored = clock.stored_before(reader, age_s, timedelta(days=days))
             horizon = datetime.combine((now - timedelta(days=days)).date(), time.min)
-            deleted += _drop(
-                store, table, horizon, now, f"older than {days} days", stored_before=stored
-            ).rows
+            reason = f"older than {days} days"
+            try:
+                gone = _drop(store, table, horizon, now, reason, stored_before=stored)
+            except StoreError as error:  # the other tables' days go all the same
+                failed = error
+            else:
+                deleted += gone.rows
     with store.transaction() as tx:
         # By their own time: a clock that jumped must not take them.
         newest = tx.value("SELECT max(bucket) FROM rollup_5m WHERE bucket <= ?", [now])
@@ -56,6 +65,8 @@ def by_age(store: Store, limits: Limits, now: datetime, age_s: float) -> int:
             "- INTERVAL 400 DAY"
         )
         kept.forget(tx)
+    if failed:
+        raise failed
     return deleted
 
 
@@ -66,11 +77,10 @@ def by_room(store: Store, limits: Limits, now: datetime) -> int:
     then. Nor does one go on after another when that gives nothing back.
 
     Raises:
-        StoreError: the disk refused, or a cold file is damaged; what could go is gone.
+        StoreError: the disk refused; what could go is gone.
     """
     if _wanting(store, limits) is None or not _folded(store, needed=False):
         return 0
-    failed: StoreError | None = None
     deleted = rows = bytes_ = 0  # rows and bytes: since something was given back
     for _ in range(len(TABLES) * 400):
         wanting = _wanting(store, limits)
@@ -89,10 +99,6 @@ def by_room(store: Store, limits: Limits, now: datetime) -> int:
         if not gone.rows:
             break
         deleted += gone.rows
-        try:
-            archive.refresh_views(store)
-        except StoreError as error:  # a damaged cold file: the disk gets its room all the same
-            failed = error
         archive.sweep(store)
         if not _folded(store):
             break
@@ -105,8 +111,6 @@ def by_room(store: Store, limits: Limits, now: datetime) -> int:
         if rows >= FRUITLESS_ROWS or bytes_ >= FRUITLESS_BYTES:
             _note_fruitless(store, wanting, now)
             break
-    if failed:
-        raise failed
     return deleted
 
 

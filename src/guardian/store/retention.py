@@ -56,6 +56,7 @@ class Keeper:
         self._store = store
         self._limits = limits
         self._due_at = 0.0
+        self._swept = False
 
     def round(self, *, now: datetime) -> Report | None:
         """Do what is due; None when that was not a whole round.
@@ -68,7 +69,8 @@ class Keeper:
         tick(self._store, now=now)
         if monotonic() < self._due_at and deletion.short(self._store, self._limits) is None:
             return None
-        report = enforce(self._store, self._limits, now=now)
+        report = enforce(self._store, self._limits, now=now, sweep=not self._swept)
+        self._swept = True
         self._due_at = monotonic() + self._limits.every_s
         return report
 
@@ -76,13 +78,15 @@ class Keeper:
 def tick(store: Store, *, now: datetime) -> None:
     """Do what cannot wait for the next round: note the clock, bring the roll-ups up to date.
 
-    A file that was deleted or moved away under the running store is written anew.
+    A file that was deleted or moved away under the running store is written anew, and what
+    queries may put on the disk follows its free room.
 
     Raises:
         StoreError: the disk refused; what was done so far stands.
     """
     if store.replaced():
         restore_file(store)
+    store.refresh_spill()
     clock.note(store, now)
     rollup.update(store, attributed=True)
     for _ in range(SQUEEZE_TRIES):
@@ -132,9 +136,10 @@ class Steps:
             raise self._first
 
 
-def enforce(store: Store, limits: Limits, *, now: datetime) -> Report:
+def enforce(store: Store, limits: Limits, *, now: datetime, sweep: bool = False) -> Report:
     """Roll up, archive, delete and compact until every limit holds.
 
+    With ``sweep`` cold files that a kill left behind go too, whatever else there is to do.
     Where one step fails the others are done all the same.
 
     Raises:
@@ -146,6 +151,8 @@ def enforce(store: Store, limits: Limits, *, now: datetime) -> Report:
         rollup.update(store)
         rollup.fold(store, since=now - timedelta(days=FOLD_DAYS), before=now - timedelta(hours=1))
     with steps.step("cold files"):
+        if sweep:
+            archive.sweep(store)
         archive.note_spans(store)
     deleted = moved = 0
     # On a full disk first: the cold files that are written next need some of it.
