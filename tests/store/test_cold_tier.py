@@ -5,19 +5,21 @@ from __future__ import annotations
 import contextlib
 import shutil
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
 
 from guardian.errors import StoreError, StoreFullError, StoreRetryError
+from guardian.ops import backup
 from guardian.ops.health import health
 from guardian.store import Store, archive, clock, cold_files, commit, connection, retention
+from guardian.store.ingest import utc_now
 from guardian.store.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 NOW = datetime(2026, 11, 20, 12)
 OLD = Limits(hot_days=5)
@@ -252,3 +254,95 @@ def test_nothing_is_swept_while_it_is_open_what_is_stored(
         with pytest.raises(StoreRetryError):
             archive.sweep(store)
     assert files(store) == listed(store)
+
+
+def cold_reasons(store: Store, now: datetime | None = None) -> list[tuple[str, str]]:
+    found = health(store, running=True, now=now or utc_now()).reasons
+    return [(each.state, each.text) for each in found if "cold" in each.text]
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, cut_short])
+@pytest.mark.parametrize("running", [True, False])
+def test_a_cold_file_that_went_bad_takes_nothing_else_along(
+    store: Store, harm: Callable[[Path], None], running: bool
+) -> None:
+    assert store.path is not None
+    home = store.path.parent
+    fill(store, 9)
+    retention.enforce(store, OLD, now=NOW)
+    bad = next(path for path in files(store) if "flow/day=2026-11-13" in str(path))
+    before = bad.read_bytes()
+    if not running:
+        store.close()
+    harm(bad)
+    left = bad.exists()
+    if not running:
+        store = Store.open(home)
+    for _ in range(2):  # late rows of that day come, and age like any other
+        fill(store, 9)
+        retention.enforce(store, Limits(hot_days=5, cold_files_per_day=1), now=NOW)
+    assert (total(store), bad.exists()) == (2600, left)
+    assert listed(store) == [path for path in files(store) if path != bad]
+    ((state, text),) = cold_reasons(store)
+    assert state == "red"
+    assert text.startswith(f"100 rows of flow of 2026-11-13 cannot be read: {bad} is ")
+    assert [each[0] for each in cold_reasons(store, utc_now() + timedelta(days=8))] == ["amber"]
+    backup.backup(store, home.parent / "copy.guardian")
+
+    bad.write_bytes(before)  # a backup had it
+    archive.note_spans(store)
+    assert (total(store), cold_reasons(store), listed(store)) == (2700, [], files(store))
+    if not running:
+        store.close()
+
+
+def test_a_lost_day_is_forgotten_when_it_would_have_gone(store: Store) -> None:
+    fill(store, 12)
+    retention.enforce(store, OLD, now=NOW)
+    for path in files(store)[:4]:
+        cut_short(path)
+    retention.enforce(store, OLD, now=NOW)
+    ((state, text),) = cold_reasons(store)
+    assert state == "red"
+    assert text.startswith("4 cold files are missing or damaged: 400 rows of flow from 2026-11-09")
+    retention.enforce(store, Limits(hot_days=5, keep_days=7), now=NOW)
+    assert (total(store), cold_reasons(store)) == (800, [])
+    assert archive.sweep(store) == 4
+    assert files(store) == listed(store)
+
+
+def test_a_file_of_fewer_rows_is_not_merged_in(store: Store) -> None:
+    for _ in range(2):
+        fill(store, 7)
+        archive.archive(store, OLD, now=NOW)
+    with store.transaction() as tx:
+        tx.execute("UPDATE cold_file SET rows = rows + 1")
+    with pytest.raises(StoreError, match="have not the rows"):
+        archive.merge(store, Limits(cold_files_per_day=1))
+    assert (total(store), len(listed(store))) == (1400, 2)
+
+
+def test_a_file_that_is_bad_inside_holds_no_merge_up(store: Store) -> None:
+    for _ in range(2):
+        fill(store, 7, rows=2000)
+        archive.archive(store, OLD, now=NOW)
+    bad = files(store)[0]
+    whole = bytearray(bad.read_bytes())
+    whole[100 : len(whole) // 2] = bytes(len(whole) // 2 - 100)
+    bad.write_bytes(whole)
+    retention.enforce(store, Limits(hot_days=5, cold_files_per_day=1), now=NOW)
+    for _ in range(2):
+        assert total(store) == len(rows_of(store)) == 26_000
+        ((state, text),) = cold_reasons(store)
+        assert (state, text.split(". ")[0].endswith("is damaged inside")) == ("red", True)
+        archive.note_spans(store)
+    assert bad.exists()
+
+
+def rows_of(store: Store) -> list[dict[str, Any]]:
+    with store.read() as reader:
+        return reader.rows("SELECT * FROM all_flow")

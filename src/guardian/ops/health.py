@@ -203,7 +203,7 @@ def _lists(store: Store) -> list[Reason]:
 
 
 def _store(store: Store, now: datetime) -> list[Reason]:
-    found = [*storage.reasons(store, now=now), *cold.reasons(store)]
+    found = [*storage.reasons(store, now=now), *cold.reasons(store, now=now)]
     return [Reason(state=state, about=about, text=text) for state, about, text in found]
 
 

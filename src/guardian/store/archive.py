@@ -11,16 +11,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from guardian.store import cold_files
+from guardian.errors import StoreError
+from guardian.store import cold_files, cold_lost, cold_views
 from guardian.store.cold_files import FOLDER, sweep
 from guardian.store.cold_views import by_ids, quoted, relation, show
-from guardian.store.cold_views import refresh as refresh_views
 from guardian.store.limits import TABLES
 
 if TYPE_CHECKING:
     from datetime import date, datetime
 
-    from guardian.store.connection import Reader, Store, Transaction
+    from guardian.store.connection import Store, Transaction
     from guardian.store.limits import Limits
 
 __all__ = [
@@ -81,11 +81,13 @@ def _move_day(store: Store, table: str, day: date, newest: int) -> int:
 def note_spans(store: Store) -> int:
     """Look into the files that an older Guardian left; return how many were noted anew.
 
+    Each round begins here, so files that went bad meanwhile are taken off the list first.
     Earlier ones took the name of a file's folder for a column of it, ``day``, and merged
     files got one.
     """
     if store.path is None:
         return 0
+    refresh_views(store)
     root = cold_files.root(store)
     with store.read() as reader:
         unsure = reader.rows(
@@ -116,7 +118,12 @@ def merge(store: Store, limits: Limits) -> int:
         )
     saved = 0
     for row in crowded:
-        saved += _merge_day(store, row["table_name"], row["day"])
+        table, day = row["table_name"], row["day"]
+        try:
+            saved += _merge_day(store, table, day)
+        except StoreError:  # the day's other files are merged when they are next too many
+            if not cold_lost.read_through(store, table, day):
+                raise
     if saved:
         sweep(store)
     return saved
@@ -126,13 +133,19 @@ def _merge_day(store: Store, table: str, day: date) -> int:
     name = cold_files.begin(store, table, day)
     root = cold_files.root(store)
     with store.transaction() as tx, cold_files.whole(root / name):
-        files = _files(tx, table, day)
+        listed = tx.rows(
+            "SELECT file, rows FROM cold_file WHERE table_name = ? AND day = ? ORDER BY file",
+            [table, day],
+        )
+        files, rows = [each["file"] for each in listed], sum(each["rows"] for each in listed)
         parts = ", ".join(quoted(root / file) for file in files)
         query = (
             "SELECT COLUMNS(c -> c <> 'day') FROM "  # see note_spans
             f"read_parquet([{parts}], union_by_name = true, hive_partitioning = false)"
         )
-        cold_files.write(tx, query, [], root / name)
+        if cold_files.write(tx, query, [], root / name) != rows:
+            msg = f"the cold files of {table} of {day} have not the rows that they had"
+            raise StoreError(msg)
         cold_files.strike(tx, files)
         cold_files.enlist(tx, table, day, name, root / name)
         show(tx, [table])
@@ -153,11 +166,15 @@ def drop_before(tx: Transaction, table: str, day: date, *, stored_before: int) -
     cold_files.strike(tx, files)
     if files:
         show(tx, [table])
+    cold_lost.forget(tx, table, day, stored_before=stored_before)
     return int(rows)
 
 
-def _files(reader: Reader, table: str, day: date) -> list[str]:
-    rows = reader.rows(
-        "SELECT file FROM cold_file WHERE table_name = ? AND day = ? ORDER BY file", [table, day]
-    )
-    return [row["file"] for row in rows]
+def refresh_views(store: Store) -> None:
+    """Take files that cannot be read off the list, and make the views show all others.
+
+    Raises:
+        StoreError: the disk refused.
+    """
+    cold_lost.look(store)
+    cold_views.refresh(store)

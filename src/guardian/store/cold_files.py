@@ -129,10 +129,11 @@ def strike(tx: Transaction, names: Collection[str]) -> None:
 
 
 def sweep(store: Store) -> int:
-    """Remove files that the store took off its list or never finished; return how many went.
+    """Remove files that the store gave up or never finished; return how many went.
 
-    Files that it does not know at all are moved aside and counted too. Cheap where there is
-    nothing to do; nothing is done in a store that can only be read.
+    Damaged ones stay as long as their day would be kept. Files that it does not know at all are
+    moved aside and counted too. Cheap where there is nothing to do; nothing is done in a store
+    that can only be read.
 
     Raises:
         StoreRetryError: a COMMIT failed, and what is listed will be known when the file is
@@ -142,7 +143,10 @@ def sweep(store: Store) -> int:
         return 0
     home = root(store)
     with store.transaction() as tx:  # what is listed now is stored, and stays until this is done
-        kept = {row["file"] for row in tx.rows("SELECT file FROM cold_file")}
+        kept = {
+            row["file"]
+            for row in tx.rows("SELECT file FROM cold_file UNION ALL SELECT file FROM cold_lost")
+        }
         own = {row["file"] for row in tx.rows("SELECT file FROM cold_gone")} - kept
         found = {str(path.relative_to(home)) for path in (home / FOLDER).rglob("*.parquet")}
         stuck = {name for name in own & found if not _removed(home / name)}
