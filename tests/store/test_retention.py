@@ -303,6 +303,19 @@ def test_rollups_count_each_flow_once_and_outlive_it(store: Store) -> None:
     assert row == {"flows": 6000, "up": 600_000}
 
 
+def test_flows_that_go_for_room_are_in_the_sums(store: Store) -> None:
+    fill(store, 3)  # committed since the sums were brought up to date
+    store.checkpoint()
+    limits = Limits(max_bytes=1, least_share=0.0)
+    gone = deletion.by_room(store, limits, NOW)
+    assert gone > 2000
+    with store.read() as reader:
+        assert reader.value("SELECT sum(flows) FROM rollup_1h") >= gone
+    rollup.update(store)
+    with store.read() as reader:
+        assert reader.value("SELECT sum(flows) FROM rollup_1h") == 3000
+
+
 def test_forecast_needs_a_day_of_growth(store: Store) -> None:
     assert retention.full_in_days(store, Limits()) is None
     with store.transaction() as tx:

@@ -13,7 +13,7 @@ from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from guardian.errors import StoreError, StoreRetryError
-from guardian.store import archive, clock, kept, room
+from guardian.store import archive, clock, kept, rollup, room
 from guardian.store.limits import TABLES
 
 if TYPE_CHECKING:
@@ -274,11 +274,14 @@ def _drop(
     ``stored_before`` keeps rows with that id and above: they came later.
     """
     old = "WHERE ts < ? AND id < ?"
+    cold_before = stored_before
+    if table == "flow":
+        stored_before = _sum_first(store, before, stored_before)
     with store.transaction() as tx:
         hot = int(tx.value(f"SELECT count(*) FROM {table} {old}", [before, stored_before]))
         if hot:
             tx.execute(f"DELETE FROM {table} {old}", [before, stored_before])
-        cold = archive.drop_before(tx, table, before.date(), stored_before=stored_before)
+        cold = archive.drop_before(tx, table, before.date(), stored_before=cold_before)
         tx.many(
             "INSERT INTO retention_log VALUES (?, ?, ?, ?, ?, ?)",
             [
@@ -288,6 +291,18 @@ def _drop(
             ],
         )
     return Gone(hot=hot, cold=cold)
+
+
+def _sum_first(store: Store, before: datetime, stored_before: int) -> int:
+    """Add flows that are to go to the sums, and return the id below which all are in them."""
+    with store.read() as reader:
+        newest = reader.value(
+            "SELECT max(id) FROM flow WHERE ts < ? AND id < ?", [before, stored_before]
+        )
+        if newest is None or newest <= rollup.summed(reader):
+            return int(newest or 0) + 1
+    rollup.update(store, attributed=True, below=newest + 1)
+    return int(newest) + 1
 
 
 def table_bytes(reader: Reader) -> dict[str, int]:

@@ -54,15 +54,16 @@ GROUP BY ALL
 """
 
 
-def update(store: Store, *, attributed: bool = False) -> int:
+def update(store: Store, *, attributed: bool = False, below: int = 0) -> int:
     """Add the flows that came since the last run; return how many.
 
     With ``attributed`` only those whose devices were looked at: the others come next time.
+    Flows with an id ``below`` this do not wait for that.
     """
     added = 0
     while True:
         with store.transaction() as tx:
-            step = _step(tx, attributed=attributed)
+            step = _step(tx, attributed=attributed, below=below)
         if step == 0:
             weeks.update(store)
             return added
@@ -74,10 +75,10 @@ def summed(reader: Reader) -> int:
     return int(reader.value("SELECT last_id FROM rollup_mark WHERE name = ?", [_MARK]) or 0)
 
 
-def _step(tx: Transaction, *, attributed: bool) -> int:
+def _step(tx: Transaction, *, attributed: bool, below: int) -> int:
     last = summed(tx)
     seen = tx.value("SELECT last_id FROM detector_mark WHERE detector = ?", [_ATTRIBUTED])
-    limit = int(seen or 0) if attributed else None
+    limit = max(int(seen or 0), below - 1) if attributed else None
     # Ids are shared by all tables: the end of a chunk is the id of a flow.
     span = tx.one(
         """
