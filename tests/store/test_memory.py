@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from guardian.errors import StoreRetryError
-from guardian.store import Store, engine
+from guardian.store import Store, connection, engine
+from guardian.store.open_file import OpenFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +42,50 @@ def test_a_file_that_is_opened_anew_has_the_limit_that_is_asked_for(store: Store
     with store.more_memory(300 * MIB):
         assert store.rewrite()
         assert limit(store) == 300
+
+
+def test_who_asks_while_the_file_is_closed_waits_until_it_is_open(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = OpenFile.reopen
+    got, enough = threading.Event(), threading.Event()
+
+    def ask() -> None:
+        with store.more_memory(300 * MIB):
+            got.set()
+            assert enough.wait(60)
+
+    asking = threading.Thread(target=ask)
+
+    def reopen(file: OpenFile) -> str | None:
+        asking.start()
+        assert not got.wait(0.3), "a cursor of a closed file, or of the old one"
+        return usual(file)
+
+    monkeypatch.setattr(OpenFile, "reopen", reopen)
+    assert store.rewrite()
+    assert got.wait(60)
+    assert limit(store) == 300
+    enough.set()
+    asking.join(60)
+    assert limit(store) == engine.EVERYDAY_BYTES / MIB
+
+
+def test_a_wish_ends_also_where_nobody_is_let_in(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "REVIVE_PAUSE_S", 0.1)
+    with contextlib.ExitStack() as late, store.more_memory(300 * MIB):
+        with store.read():
+            store._distrust()  # as after a COMMIT that lacked memory
+            store._give_up()
+            with pytest.raises(StoreRetryError), store.more_memory(320 * MIB):
+                pass
+        assert limit(store) == 300, "of the file that was opened anew"
+        late.enter_context(store.read())
+        store._distrust()
+        store._give_up()
+    assert limit(store) == engine.EVERYDAY_BYTES / MIB
 
 
 def test_nobody_gets_less_than_usual_nor_more_than_the_machine_has(store: Store) -> None:

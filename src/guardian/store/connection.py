@@ -70,7 +70,7 @@ class Store:
         self._file = OpenFile(connection, path, read_only=read_only)
         self._writing = threading.Lock()
         self._gate = Gate()
-        self._allowance = Allowance(self._file.cursor, limited=path is not None)
+        self._allowance = Allowance(self._file.cursor, self.read, limited=path is not None)
         self._cursors = Cursors()
         self.path = path
         self.reserve_bytes = room.RESERVE_BYTES
@@ -240,7 +240,8 @@ class Store:
 
     def _reopen(self) -> None:
         self.trouble = self._file.reopen() or self.trouble
-        self._allowance.renew()
+        with mapped_errors(self.path, self._give_up):
+            self._allowance.renew()
 
     def require_room(self) -> None:
         """Refuse to take more in while less than ``reserve_bytes`` are free (``room``).
@@ -311,6 +312,9 @@ class Store:
         """Let DuckDB take up to so much memory while the block runs, as far as there is some.
 
         A store that lives in memory has no limit: it has nowhere else to go.
+
+        Raises:
+            StoreRetryError: a COMMIT failed halfway, and the file is still to be opened anew.
         """
         return self._allowance.more(wanted_bytes)
 
