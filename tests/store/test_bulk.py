@@ -98,6 +98,27 @@ def test_overlapping_loads_end_with_the_last(store: Store) -> None:
     assert threads(store) == usual
 
 
+def test_a_load_that_was_refused_does_not_count(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "REVIVE_PAUSE_S", 0.1)
+    usual = threads(store)
+    with store.read():
+        store._distrust()  # as after a COMMIT that lacked memory
+        store._give_up()
+        with pytest.raises(StoreRetryError), bulk.under_load(store):
+            pass
+    with contextlib.ExitStack() as late, bulk.under_load(store):
+        assert threads(store) == 1
+        late.enter_context(store.read())
+        store._distrust()
+        store._give_up()
+    assert threads(store) == usual
+    with bulk.under_load(store):
+        assert threads(store) == 1
+    assert threads(store) == usual
+
+
 # -- a COMMIT that fails: DuckDB says so when a block's memory is lacking
 
 

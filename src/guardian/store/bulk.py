@@ -167,25 +167,37 @@ class _Group:
 
 @contextlib.contextmanager
 def under_load(store: Store) -> Iterator[None]:
-    """Set DuckDB for writing much while the block runs; blocks may overlap."""
-    _count(store, +1)
+    """Set DuckDB for writing much while the block runs; blocks may overlap.
+
+    Raises:
+        StoreError: the store is to be opened anew, or Guardian stops; nothing was set.
+    """
+    if _counted(store, +1) == 1:
+        try:
+            _set(store, loaded=True)
+        except BaseException:
+            _counted(store, -1)
+            raise
     try:
         yield
     finally:
-        _count(store, -1)
+        if _counted(store, -1) == 0:
+            with contextlib.suppress(StoreError):  # a file opened anew is set as usual
+                _set(store, loaded=False)
 
 
 _counting = threading.Lock()
 _blocks: weakref.WeakKeyDictionary[Store, int] = weakref.WeakKeyDictionary()
 
 
-def _count(store: Store, change: int) -> None:
+def _counted(store: Store, change: int) -> int:
     with _counting:
-        before = _blocks.get(store, 0)
-        after = _blocks[store] = before + change
-    if before and after:
-        return
+        _blocks[store] = _blocks.get(store, 0) + change
+        return _blocks[store]
+
+
+def _set(store: Store, *, loaded: bool) -> None:
     usual = str(engine.SETTINGS["checkpoint_threshold"])
     with store.read() as reader:
-        reader.execute("SET threads = 1" if after else "RESET threads")
-        reader.execute(f"SET checkpoint_threshold = '{CHECKPOINT_AT if after else usual}'")
+        reader.execute("SET threads = 1" if loaded else "RESET threads")
+        reader.execute(f"SET checkpoint_threshold = '{CHECKPOINT_AT if loaded else usual}'")
