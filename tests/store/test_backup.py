@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
+import os
 import shutil
 import stat
 import subprocess
@@ -9,7 +11,7 @@ import sys
 import tarfile
 import tracemalloc
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import pyrage
 import pytest
@@ -417,6 +419,50 @@ def test_without_room_beside_the_store_the_clear_copy_is_not_put_elsewhere(
     backup.backup(filled, usb / "open")
     assert seen == [(usb, 0o700)]
     assert [path.name for path in usb.iterdir()] == ["open"]
+
+
+@pytest.mark.parametrize("error", [zstandard.ZstdError("no"), MemoryError()], ids=repr)
+def test_a_backup_that_ends_early_is_none(
+    filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    write_tar = bundle._write_tar
+
+    def failing(content: bundle.Content, out: IO[bytes]) -> None:
+        write_tar(content, out)
+        raise error
+
+    monkeypatch.setattr(bundle, "_write_tar", failing)
+    with pytest.raises((StoreError, MemoryError)):
+        backup.backup(filled, tmp_path / "copy", passphrase="correct horse")
+    assert not list(tmp_path.glob("*copy*"))
+
+
+def test_a_target_that_fills_up_is_said_of_an_encrypted_backup_too(
+    filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(source: IO[bytes], *_: object) -> None:
+        source.read(1 << 10)
+        raise pyrage.EncryptError(str(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
+
+    monkeypatch.setattr(pyrage, "encrypt_io", full)
+    job = backup.Job(filled, tmp_path / "copy", "correct horse")
+    with pytest.raises(StoreFullError, match="copy could not be written: No space left"):
+        job.state(wait_s=60)
+    assert not list(tmp_path.glob("*copy*"))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_backup_that_fails_unforeseen_is_not_waited_for_for_ever(
+    filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(bundle, "write", failing)
+    job = backup.Job(filled, tmp_path / "copy", None)
+    with pytest.raises(StoreError, match="backup failed, there is none: MemoryError"):
+        job.state(wait_s=60)
+    assert not job.running()
 
 
 @pytest.mark.root

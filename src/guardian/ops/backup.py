@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from guardian.errors import GuardianError
+from guardian.errors import GuardianError, StoreError
 from guardian.store import backup as copies
 from guardian.store import restore as restoring
 
@@ -80,6 +81,9 @@ class Job:
                 )
             except GuardianError as error:
                 self._error = error
+            finally:
+                if self._report is None and self._error is None:
+                    self._error = _ended(sys.exc_info()[1])
 
         self._thread = threading.Thread(target=run, name="backup", daemon=True)
         self._thread.start()
@@ -98,6 +102,14 @@ class Job:
             GuardianError: the backup failed; what it said.
         """
         self._thread.join(wait_s)
+        if self._error is None and self._report is None and not self._thread.is_alive():
+            self._error = _ended(None)
         if self._error is not None:
             raise self._error
         return self._done, self._whole, self._report
+
+
+def _ended(cause: BaseException | None) -> StoreError:
+    """Return what is said of a backup that ended with neither a report nor an error of ours."""
+    why = f"{type(cause).__name__}: {cause}" if cause else "it said nothing of why"
+    return StoreError(f"the backup failed, there is none: {why.removesuffix(': ')}")

@@ -9,6 +9,7 @@ backup is to be encrypted.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 from datetime import UTC, datetime
@@ -69,7 +70,8 @@ def write(
             partial.rename(target)
     except OSError as error:
         msg = f"{target} could not be written: {error.strerror or error}"
-        raise StoreError(msg) from error
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise (StoreFullError if full else StoreError)(msg) from error
     except StoreFullError as error:
         msg = f"{target} could not be written: the disk is full at {where}"
         raise StoreFullError(msg) from error

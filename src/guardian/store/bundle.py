@@ -12,12 +12,13 @@ is ever written than there is room for.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import os
 import re
 import tarfile
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
@@ -40,6 +41,7 @@ _NAMES = re.compile(
     r"guardian\.duckdb|cold/[a-z_]{1,40}/day=\d{4}-\d{2}-\d{2}/[0-9a-f]{32}\.parquet"
 )
 """The only files that a backup may hold, besides the list."""
+_ERRNO = re.compile(r"\[Errno (\d{1,4})\]")
 _MANIFEST_MOST = 64 << 20
 _KEY_MOST = 64 << 10
 _CHUNK = 1 << 20
@@ -81,15 +83,21 @@ def write(content: Content, target: Path, passphrase: str | None) -> None:
     """Write a backup.
 
     Raises:
-        OSError: the disk refused.
+        OSError: the disk refused, or what was to be written could not be read.
     """
-    with target.open("wb") as out:
-        if passphrase is None:
-            _write_tar(content, out)
-        else:
-            _write_encrypted(content, out, passphrase)
-        out.flush()
-        os.fsync(out.fileno())
+    try:
+        with target.open("wb") as out:
+            if passphrase is None:
+                _write_tar(content, out)
+            else:
+                _write_encrypted(content, out, passphrase)
+            out.flush()
+            os.fsync(out.fileno())
+    except (pyrage.EncryptError, zstandard.ZstdError, tarfile.TarError) as error:
+        # age says in words only what the disk said.
+        said = _ERRNO.search(str(error))
+        number = int(said[1]) if said else errno.EIO
+        raise OSError(number, os.strerror(number) if said else str(error)) from error
 
 
 def _write_tar(content: Content, out: IO[bytes]) -> None:
@@ -151,25 +159,18 @@ def _padding(size: int) -> bytes:
 @contextlib.contextmanager
 def _piped(work: Callable[[IO[bytes]], None]) -> Iterator[IO[bytes]]:
     """Run ``work`` in a thread and give what it writes as something to read."""
-    failed: list[Exception] = []
-    read_end, write_end = os.pipe()
 
     def run() -> None:
-        try:
-            with os.fdopen(write_end, "wb") as sink:
-                work(sink)
-        except (OSError, EOFError, ValueError, tarfile.TarError, pyrage.DecryptError) as error:
-            failed.append(error)
+        with os.fdopen(write_end, "wb") as sink:
+            work(sink)
 
-    thread = threading.Thread(target=run, name="backup")
-    thread.start()
-    try:
+    read_end, write_end = os.pipe()
+    # What fails in there, whatever it is, is raised here: what it wrote ends too early then.
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="backup") as pool:
+        writing = pool.submit(run)
         with os.fdopen(read_end, "rb") as source:
             yield source
-    finally:
-        thread.join()
-    if failed:
-        raise failed[0]
+    writing.result()
 
 
 def is_encrypted(path: Path) -> bool:
