@@ -77,6 +77,16 @@ def test_what_is_not_there_is_one_line(
     assert "Errno" not in said[0]
 
 
+def test_a_directory_without_a_store_is_not_backed_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong, file = tmp_path / "wrong", tmp_path / "copy"
+    assert main(["backup", str(file), "--data", str(wrong)]) == 3
+    assert "no store in" in (said := capsys.readouterr().err)
+    assert "--data DIR" in said
+    assert not list(tmp_path.iterdir())
+
+
 def test_no_passphrase_is_not_a_wrong_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,9 +12,11 @@ from guardian.app.session import opened
 from guardian.cli.common import config_of
 from guardian.cli.output import say
 from guardian.cli.running import progress
-from guardian.errors import UsageError
+from guardian.errors import InputError, UsageError
 from guardian.ops import backup as copies
 from guardian.store import bundle
+from guardian.store.connection import FILE_NAME
+from guardian.store.settle import restoring
 
 if TYPE_CHECKING:
     import argparse
@@ -44,6 +46,9 @@ def backup(options: argparse.Namespace) -> int:
 
 
 def _alone(config: Config, target: Path, passphrase: str | None) -> dict[str, Any]:
+    if not (config.data / FILE_NAME).exists() and not restoring(config.data):
+        msg = f"there is no store in {config.data}; name the data directory with --data DIR"
+        raise InputError(msg)
     with opened(config) as store, progress() as step:
         done = copies.backup(
             store,

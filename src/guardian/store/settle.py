@@ -26,6 +26,11 @@ WORK = ".backup-"
 _FILE, _LOG, _COLD = "guardian.duckdb", "guardian.duckdb.wal", "cold"
 
 
+def restoring(directory: Path) -> bool:
+    """Return whether a restored store waits there for the next start to move it into place."""
+    return (directory / STAGING / READY).exists()
+
+
 def settle(directory: Path) -> bool:
     """Move a store that is ready into place; return whether there was one.
 
