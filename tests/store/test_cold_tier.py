@@ -219,6 +219,19 @@ def test_what_a_kill_leaves_of_a_move_is_removed(store: Store) -> None:
     assert archive.sweep(store) == 0
 
 
+def test_the_first_round_of_a_run_removes_what_the_last_left(store: Store) -> None:
+    fill(store, 8)
+    retention.enforce(store, OLD, now=NOW)
+    assert store.path is not None
+    name = cold_files.begin(store, "flow", NOW.date())
+    (store.path.parent / name).write_bytes(b"PAR1 cut short")
+    store.close()
+    again = Store.open(store.path.parent)
+    report = retention.enforce(again, OLD, now=NOW)
+    assert (report.moved, report.deleted, files(again)) == (0, 0, listed(again))
+    again.close()
+
+
 def test_the_cold_tier_of_a_lost_store_is_kept(store: Store) -> None:
     assert store.path is not None
     fill(store, 12)
@@ -311,7 +324,7 @@ def test_a_lost_day_is_forgotten_when_it_would_have_gone(store: Store) -> None:
     assert text.startswith("4 cold files are missing or damaged: 400 rows of flow from 2026-11-09")
     retention.enforce(store, Limits(hot_days=5, keep_days=7), now=NOW)
     assert (total(store), cold_reasons(store)) == (800, [])
-    assert archive.sweep(store) == 4
+    retention.enforce(store, Limits(hot_days=5, keep_days=7), now=NOW)
     assert files(store) == listed(store)
 
 

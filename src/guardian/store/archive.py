@@ -81,13 +81,14 @@ def _move_day(store: Store, table: str, day: date, newest: int) -> int:
 def note_spans(store: Store) -> int:
     """Look into the files that an older Guardian left; return how many were noted anew.
 
-    Each round begins here, so files that went bad meanwhile are taken off the list first.
-    Earlier ones took the name of a file's folder for a column of it, ``day``, and merged
-    files got one.
+    Each round begins here, so first of all files that went bad meanwhile are taken off the
+    list, and what a kill left is swept. Earlier versions took the name of a file's folder for
+    a column of it, ``day``, and merged files got one.
     """
     if store.path is None:
         return 0
     refresh_views(store)
+    sweep(store)
     root = cold_files.root(store)
     with store.read() as reader:
         unsure = reader.rows(
