@@ -316,6 +316,35 @@ def test_flows_that_go_for_room_are_in_the_sums(store: Store) -> None:
         assert reader.value("SELECT sum(flows) FROM rollup_1h") == 3000
 
 
+def test_a_clock_a_year_ahead_for_a_round_takes_no_sums(memory_store: Store) -> None:
+    day, age_s = timedelta(days=1), 0.0
+
+    def a_round(now: datetime, passed_s: float) -> list[datetime]:
+        nonlocal age_s
+        age_s += passed_s
+        with memory_store.transaction() as tx:
+            tx.execute("INSERT INTO rollup_5m VALUES (?, 'dev', 'a', 'tls', 1, 1, 1)", [now])
+        rollup.forget(memory_store, now=now, age_s=age_s, days=30)
+        with memory_store.read() as reader:
+            rows = reader.rows("SELECT bucket FROM rollup_5m ORDER BY bucket")
+        return [row["bucket"] for row in rows]
+
+    for back in range(20, 0, -1):
+        kept = a_round(NOW - back * day, 86400.0)
+    assert len(kept) == 20
+    assert len(a_round(NOW + 365 * day, 600.0)) == 21
+    for n in range(40):
+        kept = a_round(NOW + n * day, 86400.0)
+    assert kept[0] in (NOW + 8 * day, NOW + 9 * day), "and a month is kept again"
+
+
+def test_sizes_of_a_clock_that_was_ahead_are_not_forecast_from(store: Store) -> None:
+    for now in (NOW + timedelta(days=365), NOW):
+        retention.enforce(store, Limits(), now=now)
+    with store.read() as reader:
+        assert [row["sampled_at"] for row in reader.rows("FROM size_sample")] == [NOW]
+
+
 def test_forecast_needs_a_day_of_growth(store: Store) -> None:
     assert retention.full_in_days(store, Limits()) is None
     with store.transaction() as tx:

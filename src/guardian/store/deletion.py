@@ -54,12 +54,8 @@ def by_age(store: Store, limits: Limits, now: datetime, age_s: float) -> int:
                 failed = error
             else:
                 deleted += gone.rows
+    rollup.forget(store, now=now, age_s=age_s, days=limits.rollup_5m_days)
     with store.transaction() as tx:
-        # By their own time: a clock that jumped must not take them.
-        newest = tx.value("SELECT max(bucket) FROM rollup_5m WHERE bucket <= ?", [now])
-        if newest is not None:
-            month_ago = newest - timedelta(days=limits.rollup_5m_days)
-            tx.execute("DELETE FROM rollup_5m WHERE bucket < ?", [month_ago])
         tx.execute(
             "DELETE FROM size_sample WHERE sampled_at < (SELECT max(sampled_at) FROM size_sample) "
             "- INTERVAL 400 DAY"

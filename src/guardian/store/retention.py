@@ -239,6 +239,8 @@ def _give_back(store: Store, limits: Limits, *, changed: bool) -> int:
 def _forecast(store: Store, limits: Limits, now: datetime) -> None:
     measured = room.sizes(store)
     with store.transaction() as tx:
+        # Samples of a clock that was ahead would be the latest until it has caught up.
+        tx.execute("DELETE FROM size_sample WHERE sampled_at > ?", [now])
         tx.execute(
             "INSERT INTO size_sample VALUES (?, ?, ?, ?)",
             [now, measured.hot_bytes, measured.cold_bytes, measured.free_bytes],

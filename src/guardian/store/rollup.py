@@ -7,19 +7,20 @@ moves the mark, so that nothing is counted twice.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from guardian.store import weeks
+from guardian.store import settings, weeks
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from guardian.store.connection import Store
     from guardian.store.reader import Reader, Transaction
 
 _MARK = "flow"
 _ATTRIBUTED = "devices"
 """The watermark of who is who: flows after it may have nobody yet (``detect.devices``)."""
+_NEWEST_STEPS = "newest_steps"
+"""The setting with [Guardian's age in seconds, the newest five minutes that had a sum then]."""
 _STEPS = (("rollup_5m", "INTERVAL 5 MINUTES"), ("rollup_1h", "INTERVAL 1 HOUR"))
 CHUNK = 500_000
 """So many flows are summed at once: memory stays the same, however much is behind."""
@@ -110,6 +111,32 @@ def _step(tx: Transaction, *, attributed: bool, below: int) -> int:
         [_MARK, span["newest"]],
     )
     return flows
+
+
+def forget(store: Store, *, now: datetime, age_s: float, days: int) -> None:
+    """Delete five-minute sums of more than ``days`` ago, by the clock and by Guardian's age.
+
+    Once a day it is noted which was the newest step, and how old Guardian was then: only what
+    was there already when it was ``days`` younger can be so old, wherever the clock jumps.
+    """
+    with store.read() as reader:
+        newest = reader.value("SELECT max(bucket) FROM rollup_5m WHERE bucket <= ?", [now])
+        marks = settings.get(reader, _NEWEST_STEPS)
+    if newest is None:
+        return
+    month_ago = newest - timedelta(days=days)
+    # Of a store from before, the sums are believed to be as old as they say.
+    marks = marks or [[-1e9, month_ago.isoformat()]]
+    younger = age_s - timedelta(days=days).total_seconds()
+    kept = [mark for mark in marks if mark[0] > younger]
+    was = max((mark for mark in marks if mark[0] <= younger), default=None)
+    with store.transaction() as tx:
+        if was is not None:
+            before = min(month_ago, datetime.fromisoformat(was[1]))
+            tx.execute("DELETE FROM rollup_5m WHERE bucket < ?", [before])
+    if age_s - marks[-1][0] >= timedelta(days=1).total_seconds():
+        noted = [*([was] if was else []), *kept, [age_s, newest.isoformat()]]
+        settings.put(store, _NEWEST_STEPS, noted)
 
 
 def fold(store: Store, *, since: datetime, before: datetime) -> int:
