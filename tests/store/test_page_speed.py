@@ -174,3 +174,22 @@ def test_evidence_is_kept_from_both_tiers_and_outlives_its_rows(
     with store.read() as reader:
         assert pages_evidence.evidence(reader, refs) == before
         assert pages_evidence.moments(reader, refs) == sorted(row["ts"] for row in before)
+
+
+def test_a_clock_that_was_ahead_hides_no_later_evidence(store: Store) -> None:
+    with store.transaction() as tx:
+        flows(tx, SINCE, 5, 3400)
+        finding(tx, 0, ["flow:1"])
+        finding(tx, 365 * 86400, ["flow:2"])
+    assert kept.update(store, now=UNTIL) == 2
+    assert kept.update(store, now=UNTIL) == 0
+    with store.transaction() as tx:
+        finding(tx, 60, ["flow:3"])
+    assert kept.update(store, now=UNTIL + timedelta(seconds=90)) == 1
+    with store.transaction() as tx:  # as an earlier Guardian left it
+        tx.execute(
+            "UPDATE rollup_mark SET last_id = (SELECT max(epoch_us(updated_at)) FROM finding) "
+            "WHERE name = 'evidence'"
+        )
+        finding(tx, 120, ["flow:4"])
+    assert kept.update(store, now=UNTIL + timedelta(seconds=150)) == 1

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.compute as pc
 
 from guardian.store.archive import by_ids
+from guardian.store.ingest import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from guardian.store.connection import Store
     from guardian.store.reader import Reader, Transaction
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
 PIECE = 2000
 """Rows that one transaction looks for: others may write in between."""
 _MARK = "evidence"
-"""In ``rollup_mark``: microseconds since 1970 of the newest finding that was looked at."""
+"""In ``rollup_mark``: microseconds since 1970 of the newest finding that was looked at, and never
+ahead of the clock."""
 
 # What each table says in one phrase, and where its sides and sizes are.
 _PEER = "src_ip, dest_ip, dest_port"
@@ -51,14 +54,19 @@ COLUMNS: dict[str, str] = {
 """The phrase, sides, port and sizes of each table's rows."""
 
 
-def update(store: Store) -> int:
+def update(store: Store, *, now: datetime | None = None) -> int:
     """Keep the evidence of findings that are new or changed; return the rows added.
 
-    Rows in the cold tier are found too, in the order of their ids: a store that was filled
-    by an older Guardian has many of them at first. Nothing is lost if this is cut short.
+    Findings dated after ``now`` (None: the clock) are looked at each time: a clock that was
+    ahead must not hide those that come until it has caught up. Rows in the cold tier are
+    found too, in the order of their ids: a store that was filled by an older Guardian has
+    many of them at first. Nothing is lost if this is cut short.
     """
     with store.read() as reader:
+        today = int(reader.value("SELECT epoch_us(?::TIMESTAMP)", [now or utc_now()]))
         mark = int(reader.value("SELECT last_id FROM rollup_mark WHERE name = ?", [_MARK]) or -1)
+        if mark > today:  # an earlier Guardian took a clock's word for it
+            mark = -1
         newest = reader.value("SELECT max(epoch_us(updated_at)) FROM finding")
         if newest is None or newest <= mark:
             return 0
@@ -81,7 +89,7 @@ def update(store: Store) -> int:
         tx.execute(
             "INSERT INTO rollup_mark VALUES (?, ?) "
             "ON CONFLICT (name) DO UPDATE SET last_id = excluded.last_id",
-            [_MARK, newest],
+            [_MARK, min(newest, today)],
         )
     return found
 
