@@ -174,3 +174,15 @@ def test_new_sums_are_learned_from_each_hour_whatever_findings_do(memory_store: 
     assert usual.update(store, T0 + timedelta(days=365)), "a clock that is wrong"
     sum_hours(store, range(7, 8), mark=4000)
     assert usual.update(store, T0 + timedelta(hours=8)), "and right again"
+
+
+def test_an_hour_dated_ahead_empties_no_baseline(memory_store: Store) -> None:
+    sum_hours(memory_store, range(-600, 1), mark=1000)
+    assert usual.update(memory_store, T0)
+    with memory_store.read() as reader:
+        before = reader.value("SELECT count(*) FROM baseline")
+    sum_hours(memory_store, range(365 * 24, 365 * 24 + 1), mark=1001)
+    assert usual.update(memory_store, T0 + timedelta(hours=2))
+    with memory_store.read() as reader:
+        assert reader.value("SELECT count(*) FROM baseline") == before > 0
+    assert until(memory_store) == T0

@@ -59,13 +59,16 @@ class Baseline:
     drift: float | None
 
 
-def rebuild(tx: Transaction, *, offset_s: int) -> int:
+def rebuild(tx: Transaction, *, offset_s: int, now: datetime | None = None) -> int:
     """Work out every baseline anew from the closed hours; return how many rows there are.
 
+    Hours after ``now`` are of a clock that was ahead, and do not count; None: all do.
     ``offset_s`` is how many seconds the house's clock is ahead of UTC: what is usual at
     eight in the evening follows the clock on the wall.
     """
-    newest = tx.value("SELECT max(bucket) FROM rollup_1h")
+    newest = tx.value(
+        "SELECT max(bucket) FROM rollup_1h WHERE $now IS NULL OR bucket <= $now", {"now": now}
+    )
     tx.execute("DELETE FROM baseline")
     if newest is None:
         return 0

@@ -32,7 +32,7 @@ def update(store: Store, now: datetime) -> bool:
         return False
     begun = time.perf_counter()
     with store.transaction() as tx:
-        baselines.rebuild(tx, offset_s=utc_offset_s(now))
+        baselines.rebuild(tx, offset_s=utc_offset_s(now), now=now)
         seconds = time.perf_counter() - begun
         findings.set_mark(tx, MARK, last_id=newest, ran_at=now, seconds=seconds)
     return True
