@@ -345,17 +345,18 @@ def test_a_copy_that_cannot_take_the_place_changes_nothing(
         ingest.commit(store, source_id, Batch(tables={"flow": ROWS}, bookmark={"n": number}))
         if deleted:
             store.path.unlink()
-        with monkeypatch.context() as refusing:
-            refusing.setattr(type(store.path), "replace", refuse)
-            with pytest.raises(StoreError, match="written anew: Read-only file system"):
-                store.rewrite()
+        for call in ("mkdir", "replace"):
+            with monkeypatch.context() as refusing:
+                refusing.setattr(type(store.path), call, refuse)
+                with pytest.raises(StoreError, match="written anew: Read-only file system"):
+                    store.rewrite()
         ingest.commit(store, source_id, Batch(tables={"flow": ROWS}, bookmark={"n": -number}))
         assert count(store) == 40_000 * (number + 1)
     assert store.rewrite()
     assert stored_after_a_restart(store) == 80_000
 
 
-def refuse(*_: object) -> None:
+def refuse(*_: object, **__: object) -> None:
     raise OSError(errno.EROFS, "Read-only file system")
 
 

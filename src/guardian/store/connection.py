@@ -222,7 +222,7 @@ class Store:
         self._file.broken = True
 
     def _distrust(self) -> None:  # nor must what is open be read
-        self._file.muddled = True
+        self._file.broken = self._file.muddled = True
 
     def _revive(self) -> None:
         """Open the file anew where that is needed and may help; the writer's lock is held."""
@@ -340,7 +340,6 @@ class Store:
         """
         if self.path is None or self.read_only:
             return False
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         copy = self.path.with_name(f".{FILE_NAME}.rewrite")
         with self._writing:
             if not self._file.gone():

@@ -53,7 +53,7 @@ class OpenFile:
 
     def gone(self) -> bool:
         """Return whether the file was deleted or moved away: what is open is all there is."""
-        return self.path is not None and not self.path.exists()
+        return self.path is not None and _inode(self.path) is None
 
     def require_own(self) -> None:
         """Refuse to open what stands there, or to write over it, when it is not this file.
@@ -63,8 +63,7 @@ class OpenFile:
         """
         if not self.replaced():
             return
-        assert self.path is not None
-        if self.path.exists():
+        if not self.gone():
             msg = (
                 f"another file was put in the place of the running store ({self.path}); it is "
                 "left alone: stop Guardian, look which one you want, start it again"
@@ -124,6 +123,7 @@ class OpenFile:
             StoreError: it could not be written, or, of a file that is gone, not be read.
         """
         try:
+            copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             engine.copy_database(self.connection, copy)
         except (duckdb.FatalException, duckdb.ConnectionException) as error:
             self.broken = True
@@ -136,6 +136,8 @@ class OpenFile:
             raise StoreError(msg) from error
         except duckdb.Error as error:
             raise explained(error, copy) from error
+        except OSError as error:
+            raise self._not_anew(error) from error
         if self.muddled:
             _log.warning("a commit had failed halfway: some of its rows may be there twice")
 
@@ -171,9 +173,11 @@ class OpenFile:
             log_of(self.path).unlink(missing_ok=True)  # where the file is gone: the copy has it all
             copy.replace(self.path)
         except OSError as error:
-            msg = f"{self.path} could not be written anew: {error.strerror}"
-            raise StoreError(msg) from error
+            raise self._not_anew(error) from error
         self._inode = _inode(self.path)
+
+    def _not_anew(self, error: OSError) -> StoreError:
+        return StoreError(f"{self.path} could not be written anew: {error.strerror}")
 
     def close(self) -> None:
         """Close it: of an open database that is not to be trusted, the log is the truth."""
