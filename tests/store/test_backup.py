@@ -11,7 +11,7 @@ import sys
 import tarfile
 import tracemalloc
 from datetime import datetime, timedelta
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import pyrage
 import pytest
@@ -30,6 +30,7 @@ from guardian.store import Store, archive, bundle, settle
 from guardian.store.limits import Limits
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 NOW = datetime(2026, 11, 20, 12)
@@ -119,7 +120,7 @@ def test_a_kill_between_the_renames_is_finished_at_the_next_start(
         pass
 
     rename = type(home).rename
-    for allowed in range(4):
+    for allowed in range(5):  # the mark; the former file and cold tier; the new ones
         left = allowed
 
         def dying(self: Path, to: Path) -> Path:
@@ -137,6 +138,79 @@ def test_a_kill_between_the_renames_is_finished_at_the_next_start(
         assert flows(again)[0] == 240
         again.close()
         assert not (home / settle.STAGING).exists()
+
+
+def cut_before_the_renames(backup_file: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Restore up to the moment when all is ready, and return the mark that says so."""
+
+    class Killed(BaseException):
+        pass
+
+    def dying(_: Path) -> bool:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("guardian.store.restore.move_in", dying)
+        with pytest.raises(Killed):
+            backup.restore(backup_file, home, force=True)
+    return home / settle.STAGING / settle.READY
+
+
+@pytest.mark.parametrize("left", [b"", b'{"kept": "befo', b"\0" * 28])
+def test_a_mark_that_the_disk_lost_destroys_no_store(
+    filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: bytes
+) -> None:
+    home, target = filled.path.parent, tmp_path / "copy"  # type: ignore[union-attr]
+    backup.backup(filled, target)
+    with filled.transaction() as tx:
+        tx.execute("INSERT INTO source (name, kind, path) VALUES ('precious', 'b', 'c')")
+    before = flows(filled)
+    filled.close()
+    cut_before_the_renames(target, home, monkeypatch).write_bytes(left)
+    for _ in range(2):
+        again = Store.open(home)
+        assert flows(again) == before
+        with again.read() as reader:
+            assert reader.value("SELECT count(*) FROM source") == 2
+        again.close()
+    report = backup.restore(target, home, force=True)  # nor is it in the way of the next
+    assert report.kept is not None
+    again = Store.open(home)
+    with again.read() as reader:
+        assert reader.value("SELECT count(*) FROM source") == 1
+    again.close()
+    assert not (home / settle.STAGING).exists()
+
+
+def test_an_unreadable_mark_without_another_store_is_said(
+    filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, target = tmp_path / "new", tmp_path / "copy"
+    backup.backup(filled, target)
+    cut_before_the_renames(target, home, monkeypatch).write_bytes(b"{")
+    with pytest.raises(StoreError, match="cannot be read: nothing was changed"):
+        Store.open(home)
+    assert not (home / "guardian.duckdb").exists()
+    backup.restore(target, home)
+    again = Store.open(home)
+    assert flows(again)[0] == 240
+    again.close()
+
+
+@pytest.mark.parametrize("kept", ["", "before-restore-7"])
+def test_a_mark_of_an_earlier_version_is_read(
+    filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str
+) -> None:
+    home, target = tmp_path / "new", tmp_path / "copy"
+    backup.backup(filled, target)
+    if kept:
+        Store.open(home).close()
+    cut_before_the_renames(target, home, monkeypatch).write_text(kept)
+    again = Store.open(home)
+    assert flows(again)[0] == 240
+    again.close()
+    folders = {path.name for path in home.iterdir() if path.is_dir()}
+    assert folders == {"cold", *filter(None, [kept])}
 
 
 @pytest.mark.parametrize("passphrase", [None, "geheim"])
@@ -352,20 +426,103 @@ def test_restore_under_a_running_daemon_is_refused(tmp_path: Path) -> None:
     copy = tmp_path / "copy.guardian"
     backup.backup(other, copy)
     other.close()
+    with a_daemon(tmp_path / "data"), pytest.raises(StoreLockedError):
+        backup.restore(copy, tmp_path / "data", force=True)
+
+
+@contextlib.contextmanager
+def a_daemon(directory: Path) -> Iterator[None]:
+    """Hold the store open in another process."""
     code = (
         "import sys, pathlib; from guardian.store import Store; "
         "s = Store.open(pathlib.Path(sys.argv[1])); print('open', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path / "data")],
+        [sys.executable, "-c", code, str(directory)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"open\n"
-        with pytest.raises(StoreLockedError):
-            backup.restore(copy, tmp_path / "data", force=True)
+        yield
         holder.communicate(b"")
+
+
+def test_a_daemon_that_starts_while_a_backup_is_unpacked_keeps_its_store(
+    filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, target = filled.path.parent, tmp_path / "copy"  # type: ignore[union-attr]
+    backup.backup(filled, target)
+    before = flows(filled)
+    filled.close()
+    extract = bundle.extract
+    with contextlib.ExitStack() as daemon:
+
+        def slow(*words: Any, **more: Any) -> bundle.Manifest:
+            found = extract(*words, **more)
+            daemon.enter_context(a_daemon(home))
+            return found
+
+        monkeypatch.setattr(bundle, "extract", slow)
+        with pytest.raises(StoreLockedError):
+            backup.restore(target, home, force=True)
+        assert sorted(path.name for path in home.iterdir()) == ["cold", "guardian.duckdb"]
+    again = Store.open(home)
+    assert flows(again) == before
+    again.close()
+
+
+def test_while_a_store_is_replaced_nobody_opens_it(
+    filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, target = filled.path.parent, tmp_path / "copy"  # type: ignore[union-attr]
+    backup.backup(filled, target)
+    filled.close()
+    code = "import duckdb, sys; duckdb.connect(sys.argv[1])"
+    tried: list[bytes] = []
+
+    def watched(directory: Path, kept: str | None) -> None:
+        answer = subprocess.run(
+            [sys.executable, "-c", code, str(home / "guardian.duckdb")],
+            capture_output=True,
+            check=False,
+        )
+        tried.append(answer.stderr)
+        settle.make_ready(directory, kept)
+
+    monkeypatch.setattr("guardian.store.restore.make_ready", watched)
+    backup.restore(target, home, force=True)
+    assert [b"lock" in said for said in tried] == [True]
+
+
+def test_a_store_that_was_begun_meanwhile_is_kept(filled: Store, tmp_path: Path) -> None:
+    home, target = tmp_path / "new", tmp_path / "copy"
+    backup.backup(filled, target)
+    backup.restore(target, home / settle.STAGING)
+    settle.make_ready(home, None)
+    (home / "guardian.duckdb").write_text("begun")
+    assert settle.settle(home)
+    assert (home / "before-restore-1" / "guardian.duckdb").read_text() == "begun"
+    again = Store.open(home)
+    assert flows(again)[0] == 240
+    again.close()
+
+
+@pytest.mark.parametrize("left", ["guardian.duckdb.wal", "cold/flow/day=2026-11-01/x.parquet"])
+def test_what_is_left_of_a_store_is_kept_too(filled: Store, tmp_path: Path, left: str) -> None:
+    home, target = tmp_path / "new", tmp_path / "copy"
+    backup.backup(filled, target)
+    (home / left).parent.mkdir(parents=True)
+    (home / left).write_text("rows")
+    with pytest.raises(RefusedError, match="what is left of one"):
+        backup.restore(target, home)
+    assert (home / left).read_text() == "rows"
+    report = backup.restore(target, home, force=True)
+    assert report.kept is not None
+    assert (report.kept / left).read_text() == "rows"
+    again = Store.open(home)
+    assert flows(again)[0] == 240
+    again.close()
 
 
 @pytest.mark.parametrize("passphrase", [None, "correct horse"])

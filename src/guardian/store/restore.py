@@ -12,16 +12,26 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from guardian.errors import InputError, RefusedError, StoreDamagedError, StoreFullError
+from guardian.errors import InputError, RefusedError, StoreDamagedError, StoreError, StoreFullError
 from guardian.model import words
 from guardian.store import archive, bundle, checks
 from guardian.store.connection import FILE_NAME, Store
 from guardian.store.failures import mapped_errors
 from guardian.store.migrations import known_versions
-from guardian.store.settle import READY, STAGING, settle
+from guardian.store.settle import (
+    STAGING,
+    UnreadyError,
+    free_name,
+    make_ready,
+    move_in,
+    present,
+    restoring,
+    settle,
+    turn,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 FLOOR_BYTES = 256 << 20
@@ -49,20 +59,33 @@ def place(
         msg = f"{backup}: no such backup"
         raise InputError(msg)
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    settle(directory)
-    _make_way(directory, force=force)
+    with contextlib.suppress(UnreadyError):  # it is made once more
+        settle(directory)
+    with _way_made(directory, force=force):
+        pass
     staging = directory / STAGING
     shutil.rmtree(staging, ignore_errors=True)
     (staging / archive.FOLDER).mkdir(parents=True)
     try:
         rows = _stage(backup, staging, passphrase, progress)
+        # The daemon may have been started meanwhile.
+        with turn(directory), _way_made(directory, force=force):
+            kept = free_name(directory) if present(directory) else None
+            _make_ready(directory, kept)
+            move_in(directory)
     except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
+        if not restoring(directory):
+            shutil.rmtree(staging, ignore_errors=True)
         raise
-    kept = _free_name(directory) if (directory / FILE_NAME).exists() else None
-    (staging / READY).write_text(kept.name if kept else "")
-    settle(directory)
-    return rows, kept
+    return rows, directory / kept if kept else None
+
+
+def _make_ready(directory: Path, kept: str | None) -> None:
+    try:
+        make_ready(directory, kept)
+    except OSError as error:
+        msg = f"the restored store could not be written: {error.strerror}; nothing was changed"
+        raise StoreError(msg) from error
 
 
 def _stage(
@@ -102,25 +125,33 @@ def _stage(
     return rows
 
 
-def _make_way(directory: Path, *, force: bool) -> None:
-    """Refuse while somebody has the store, or while it has something in it."""
+@contextlib.contextmanager
+def _way_made(directory: Path, *, force: bool) -> Iterator[None]:
+    """Hold the store's file, so that nobody opens it; refuse where that must not be replaced."""
     path = directory / FILE_NAME
-    if not path.exists():
-        return
-    filled = True
-    # A damaged store is what a backup is for; but nobody may be told that it was empty.
-    with (
-        contextlib.suppress(StoreDamagedError),
-        mapped_errors(path),
-        duckdb.connect(str(path)) as connection,  # also folds the log in
-    ):
-        filled = _filled(connection)
-    if filled and not force:
-        msg = (
-            f"{directory} has a store with something in it; with --force it is kept beside the "
-            "restored one"
-        )
-        raise RefusedError(msg)
+    filled = bool(present(directory))  # also where a log or cold files have lost their store
+    with contextlib.ExitStack() as stack:
+        # A damaged store is what a backup is for; but nobody may be told that it was empty.
+        with contextlib.suppress(StoreDamagedError), mapped_errors(path):
+            if path.exists():
+                connection = stack.enter_context(duckdb.connect(str(path)))
+                filled = _filled(connection)
+                _fold(connection)
+        if filled and not force:
+            msg = (
+                f"{directory} has a store with something in it, or what is left of one; with "
+                "--force it is kept beside the restored one"
+            )
+            raise RefusedError(msg)
+        yield
+
+
+def _fold(connection: duckdb.DuckDBPyConnection) -> None:
+    """Fold the log in where that goes, and leave nothing to write to this path later."""
+    with contextlib.suppress(duckdb.Error):
+        connection.execute("CHECKPOINT")
+    with contextlib.suppress(duckdb.Error):
+        connection.execute("PRAGMA disable_checkpoint_on_shutdown")
 
 
 def _filled(connection: duckdb.DuckDBPyConnection) -> bool:
@@ -132,10 +163,3 @@ def _filled(connection: duckdb.DuckDBPyConnection) -> bool:
     except duckdb.CatalogException:
         return False
     return bool(row and row[0])
-
-
-def _free_name(directory: Path) -> Path:
-    number = 1
-    while (kept := directory / f"before-restore-{number}").exists():
-        number += 1
-    return kept
