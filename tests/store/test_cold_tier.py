@@ -256,6 +256,30 @@ def test_the_cold_tier_of_a_lost_store_is_kept(store: Store) -> None:
     new.close()
 
 
+def test_a_main_file_that_is_put_back_finds_its_cold_files(store: Store) -> None:
+    assert store.path is not None
+    fill(store, 12)
+    retention.enforce(store, OLD, now=NOW)
+    former = listed(store)
+    store.close()
+    elsewhere = store.path.with_name("moved")
+    store.path.rename(elsewhere)
+    new = Store.open(store.path.parent)  # a start in between: what it does not know goes aside
+    fill(new, 8)
+    retention.enforce(new, OLD, now=NOW)
+    assert not set(former) & set(files(new))
+    new.close()
+    elsewhere.replace(store.path)
+
+    again = Store.open(store.path.parent)
+    assert (total(again), listed(again)) == (1200, former)
+    retention.enforce(again, OLD, now=NOW)
+    assert (total(again), files(again)) == (1200, former)
+    ((state, text),) = cold_reasons(again)  # two days of the store in between
+    assert (state, text.split()[0]) == ("amber", "2")
+    again.close()
+
+
 def test_nothing_is_swept_while_it_is_open_what_is_stored(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -188,6 +188,23 @@ def _put_aside(home: Path, names: Collection[str]) -> int:
     return moved
 
 
+def bring_back(home: Path, name: str) -> bool:
+    """Put a file that was moved aside back: the store that lists it is there again."""
+    place, parts = home / name, Path(name).parts
+    if parts[:1] != (FOLDER,) or ".." in parts:  # what a file says is not followed anywhere
+        return False
+    for folder in sorted(home.glob(f"{UNLISTED}*")):
+        aside = folder.joinpath(*parts[1:])
+        with contextlib.suppress(OSError):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            aside.rename(place)
+            for empty in (aside.parent, aside.parent.parent, folder):
+                with contextlib.suppress(OSError):
+                    empty.rmdir()
+            return True
+    return False
+
+
 def put_aside(store: Store) -> list[tuple[Path, int]]:
     """Return the folders of files that were moved aside, and how many files each has."""
     if store.path is None:

@@ -127,13 +127,14 @@ def _judged(store: Store, expected: Mapping[str, int]) -> dict[str, str]:
     marks: dict[str, tuple[int, int]] = {}
     for name in expected:
         try:
-            found = (home / name).stat()
+            marks[name] = _mark(home / name)
         except (FileNotFoundError, NotADirectoryError):
-            wrong[name] = MISSING
+            if cold_files.bring_back(home, name):
+                marks[name] = _mark(home / name)
+            else:
+                wrong[name] = MISSING
         except OSError as error:
             wrong[name] = f"cannot be read ({error.strerror})"
-        else:
-            marks[name] = (found.st_size, found.st_mtime_ns)
     new = [name for name, mark in marks.items() if known.get(name) != mark]
     for name, rows in _footers(home, new).items():
         if rows is None:
@@ -142,6 +143,11 @@ def _judged(store: Store, expected: Mapping[str, int]) -> dict[str, str]:
             wrong[name] = f"is damaged: it has {rows:,} of {expected[name]:,} rows"
     _whole[store] = {name: mark for name, mark in marks.items() if name not in wrong}
     return wrong
+
+
+def _mark(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
 
 
 def _footers(home: Path, names: Sequence[str]) -> dict[str, int | None]:
