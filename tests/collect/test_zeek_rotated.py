@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from guardian.collect import zeek, zeek_pass, zeek_rotated
+from guardian.collect import zeek, zeek_memory, zeek_pass, zeek_rotated
 from guardian.collect.kinds import detect_kind
 from guardian.collect.reader import drain
 from guardian.collect.zeek import ZeekCollector
@@ -23,7 +24,7 @@ from guardian.errors import InputError
 from guardian.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 FIELDS = ["ts", "uid", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto", "conn_state"]
@@ -364,6 +365,140 @@ def test_what_of_a_folder_cannot_be_listed_is_said(
         detect_kind(tmp_path)
 
 
+def archive_of(home: Zeek, hours: int) -> None:
+    """Fill a folder of a day for each 24 hours, a record in each file."""
+    for hour in range(hours):
+        home.write(1)
+        there = home.beside()
+        day = home.home / f"day-{hour // 24:03}"
+        day.mkdir(exist_ok=True)
+        there.rename(day / there.name)
+
+
+def looks(home: Zeek, mark: dict[str, object] | None, times: int) -> tuple[dict[str, object], int]:
+    """Look at a folder some times, each with a new record and nothing but the bookmark."""
+    events = 0
+    for _ in range(times):
+        home.write(1)
+        for batch in ZeekCollector(path=home.home).batches(mark):
+            mark = json_of(batch.bookmark)
+            events += batch.events
+    assert mark is not None
+    return mark, events
+
+
+def json_of(bookmark: Mapping[str, object]) -> dict[str, object]:
+    made = json.loads(json.dumps(bookmark))
+    assert isinstance(made, dict)
+    return made
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget what was read at the next look, not after hours."""
+    monkeypatch.setattr(zeek_memory, "LATE_NS", 0)
+    monkeypatch.setattr(zeek_pass, "MAX_UNSEEN", 2)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_folder_forgets_what_was_read_long_ago_and_repeats_nothing(tmp_path: Path) -> None:
+    home = Zeek(tmp_path)
+    archive_of(home, 90)
+    mark, events = looks(home, None, 1)
+    files = mark["files"]
+    assert isinstance(files, dict)
+    assert (events, len(files)) == (91, 91)
+    mark, events = looks(home, mark, 4)
+    files = mark["files"]
+    assert isinstance(files, dict)
+    assert events == 4
+    assert 48 <= len(files) <= 53  # two days of hourly ones, two that are unseen, and the log
+    old = tmp_path / "day-000" / "conn.2026-11-20-00-00-00.log"
+    packed(old)
+    (tmp_path / "day-000").rename(tmp_path / "first")
+    mark, events = looks(home, mark, 3)
+    assert events == 3
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_folder_of_old_logs_that_is_copied_in_later_is_read(tmp_path: Path) -> None:
+    home = Zeek(tmp_path / "followed")
+    archive_of(home, 60)
+    mark, _ = looks(home, None, 4)
+    other = Zeek(tmp_path / "other")
+    other.written = 1000
+    archive_of(other, 3)
+    (other.home / "day-000").rename(home.home / "copied")
+    mark, events = looks(home, mark, 1)
+    assert events == 3 + 1
+    assert looks(home, mark, 4)[1] == 4
+
+
+def test_a_copy_into_a_known_folder_may_take_hours_in_any_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Zeek(tmp_path / "followed")
+    archive_of(home, 90)
+    day = home.home / "day-000"
+    late = sorted(day.iterdir())[:5]
+    for file in late:
+        file.rename(tmp_path / file.name)
+    mark, events = looks(home, None, 5)
+    assert events == 85 + 5
+    for file in late:
+        (tmp_path / file.name).rename(file)
+    mark, events = looks(home, mark, 1)
+    assert events == 5 + 1
+    monkeypatch.setattr(zeek_memory, "LATE_NS", 0)  # the hours have passed
+    mark, events = looks(home, mark, 3)
+    forgotten = mark["forgotten"]
+    assert isinstance(forgotten, dict)
+    assert forgotten["since_ns"] > (day / late[0].name).stat().st_mtime_ns
+    assert events == 3
+
+
+@pytest.mark.usefixtures("at_once")
+def test_the_bookmark_of_an_older_guardian_of_a_folder_repeats_nothing(tmp_path: Path) -> None:
+    home = Zeek(tmp_path)
+    archive_of(home, 60)
+    mark, _ = looks(home, None, 1)
+    older: dict[str, object] = {"files": mark["files"]}
+    mark, events = looks(home, older, 4)
+    assert events == 4
+    assert "forgotten" in mark
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_file_from_the_future_makes_a_folder_forget_nothing_that_comes(tmp_path: Path) -> None:
+    home = Zeek(tmp_path)
+    home.write(1)
+    settle(home.beside(), hours_ago=-24 * 365)
+    home.hour = 90  # written nine hours ago
+    mark, events = looks(home, None, 4)
+    assert events == 5
+    held = mark["forgotten"]
+    assert isinstance(held, dict)
+    mark["forgotten"] = held | {"since_ns": time.time_ns() * 2}  # the clock was put back
+    assert looks(home, mark, 2)[1] == 2
+
+
+def test_a_first_reading_that_is_killed_knows_what_it_read_only(tmp_path: Path) -> None:
+    home = Zeek(tmp_path)
+    archive_of(home, 60)
+    home.write(1)
+    reading = ZeekCollector(path=tmp_path, block_bytes=1).batches(None)
+    events = 0
+    while not events:
+        first = next(iter(reading))
+        events += first.events
+    mark = json_of(first.bookmark)
+    files = mark["files"]
+    assert isinstance(files, dict)
+    assert len(files) == 1
+    rest = ZeekCollector(path=tmp_path).batches(mark)
+    assert events + sum(batch.events for batch in rest) == 61
+
+
 STEPS = st.lists(
     st.sampled_from(["write", "beside", "queue", "archive", "pack", "read", "restart"]),
     min_size=3,
@@ -372,14 +507,29 @@ STEPS = st.lists(
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(steps=STEPS, json=st.booleans())
+@given(steps=STEPS, form=st.booleans(), folder=st.booleans())
 def test_any_order_of_writing_rotating_and_reading_gives_each_record_once(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[str], *, json: bool
+    tmp_path_factory: pytest.TempPathFactory, steps: list[str], *, form: bool, folder: bool
 ) -> None:
-    """The bookmark is all that is kept from one reading to the next, as after a kill."""
-    home = Zeek(tmp_path_factory.mktemp("zeek"), json=json)
+    """The bookmark is all that is kept from one reading to the next, as after a kill.
+
+    Of a folder it forgets what is older than the file that was written last, and at once.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if folder:
+            patch.setattr(zeek_memory, "LATE_NS", 0)
+            patch.setattr(zeek_rotated, "KEPT_NS", 1)
+            patch.setattr(zeek_pass, "MAX_UNSEEN", 1)
+        home = Zeek(tmp_path_factory.mktemp("zeek"), json=form)
+        _in_any_order(home, steps, folder=folder)
+
+
+def _in_any_order(home: Zeek, steps: list[str], *, folder: bool) -> None:
+    def reader() -> ZeekCollector:
+        return ZeekCollector(path=home.home) if folder else follower(home)
+
     home.write(1)
-    collector, mark, events = follower(home), None, 0
+    collector, mark, events = reader(), None, 0
     rotated: list[Path] = []
     for step in [*steps, "write", "read", "read"]:
         if step == "write":
@@ -390,9 +540,9 @@ def test_any_order_of_writing_rotating_and_reading_gives_each_record_once(
             rotated[-1] = packed(rotated[-1])
         elif step in {"read", "restart"}:
             if step == "restart":
-                collector = follower(home)
+                collector = reader()
             for batch in collector.batches(mark):
-                mark = batch.bookmark
+                mark = json_of(batch.bookmark)
                 events += batch.events
                 assert not batch.rejects
     assert events == home.written

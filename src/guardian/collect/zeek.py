@@ -113,6 +113,7 @@ class ZeekCollector:
     def _files(self, reading: Pass, bookmark: Mapping[str, object] | None) -> list[Path]:
         try:
             if self.path.is_dir():
+                reading.over(bookmark)
                 logs, errors = zeek_folder.logs(self.path)
                 reading.failed(errors, self.path)
                 return logs

@@ -3,16 +3,19 @@
 The bookmark holds, for each log's identity, how far it was read (in plain bytes), its inode,
 and its size and time when it was read to its end (size -1 before that), by which it need not
 be opened again as long as it stays as it is. A log that is followed alone also has
-``since_ns``: what it was rotated into before that time is not looked at any more.
+``since_ns``: what it was rotated into before that time is not looked at any more; and a
+folder has what it has ``forgotten`` (``zeek_memory``).
 """
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from guardian.collect import blocks, zeek_files, zeek_rotated, zeek_tables
+from guardian.collect.zeek_memory import Memory
 from guardian.errors import CollectorError
 from guardian.model.batch import Reject
 
@@ -54,11 +57,13 @@ class Pass:
     layout: zeek_files.Layout | None
     alone: Path | None = None
     since_ns: int | None = None
+    memory: Memory | None = None
     now: Known = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     _states: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     _unread_ns: list[int] = field(default_factory=list)
     _left: set[str] = field(default_factory=set)
+    _begun: set[str] = field(default_factory=set)
     moved: bool = False
 
     @classmethod
@@ -89,6 +94,10 @@ class Pass:
             self.errors.append(f"{path}: the log is gone, and no other has taken its place")
         return [path, *found.files]
 
+    def over(self, bookmark: Mapping[str, object] | None) -> None:
+        """Look at a folder: what was read long ago is forgotten."""
+        self.memory = Memory.of(bookmark)
+
     def failed(self, errors: list[OSError], where: Path) -> None:
         """Note what could not be looked at; what else there is is read all the same."""
         self.errors += [_said(error, where) for error in errors]
@@ -104,6 +113,8 @@ class Pass:
                 status = file.stat()
                 state = (status.st_ino, status.st_size, status.st_mtime_ns)
                 newest_ns = max(newest_ns, status.st_mtime_ns)
+                if self.memory is not None and self.memory.has_forgotten(file, status):
+                    continue
                 identity = unchanged.get(state)
                 if identity is not None and identity not in self._states:
                     self.now[identity] = self.known[identity]
@@ -130,10 +141,16 @@ class Pass:
             self._states[log.identity] = state
             self._unread_ns.append(status.st_mtime_ns)
             logs.append(log)
-        if self.alone is not None and self.since_ns is not None and newest_ns:
-            read_ns = min([newest_ns, *self._unread_ns]) - zeek_rotated.KEPT_NS
-            self.since_ns = max(self.since_ns, read_ns)
+        if newest_ns:
+            self._draw(min([newest_ns, *self._unread_ns]) - zeek_rotated.KEPT_NS)
         return logs, refused
+
+    def _draw(self, read_ns: int) -> None:
+        """Note before which time all was read."""
+        if self.alone is not None and self.since_ns is not None:
+            self.since_ns = max(self.since_ns, read_ns)
+        if self.memory is not None:
+            self.memory.looked(read_ns)
 
     def blocks(self, log: Log, size: int) -> Iterator[blocks.Block]:
         """Yield what is unread of a log; nothing, when its name has passed to another by now."""
@@ -161,6 +178,7 @@ class Pass:
     def read(self, log: Log, end: int) -> None:
         """Note how far a log was read."""
         self.now[log.identity] = (end, *self.now[log.identity][1:])
+        self._begun.add(log.identity)
 
     def finished(self, log: Log) -> None:
         """Note that all there was of a log was read, unless it was taken from under our hands."""
@@ -176,9 +194,15 @@ class Pass:
 
     def bookmark(self) -> dict[str, object]:
         """Return the bookmark of what was read so far."""
-        unseen = [identity for identity in self.known if identity not in self.now][-MAX_UNSEEN:]
-        files = {identity: self.known[identity] for identity in unseen} | self.now
+        unseen = [identity for identity in self.known if identity not in self.now]
+        # The newest: a log that is missing while it is renamed, not one that was forgotten.
+        unseen = sorted(unseen, key=lambda each: self.known[each][3] or math.inf)[-MAX_UNSEEN:]
+        known = self.known.keys() | self._begun
+        files = {identity: self.known[identity] for identity in unseen}
+        files |= {key: at for key, at in self.now.items() if key in known or at[2] >= 0}
         mark: dict[str, object] = {"files": {key: list(at) for key, at in files.items()}}
+        if self.memory is not None:
+            mark["forgotten"] = self.memory.as_json()
         if self.since_ns is not None:
             mark["since_ns"] = self.since_ns
         return mark
