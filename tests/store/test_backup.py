@@ -622,6 +622,33 @@ def test_a_backup_that_fails_unforeseen_is_not_waited_for_for_ever(
     assert not job.running()
 
 
+def test_what_a_kill_left_is_cleared_at_the_next_start(filled: Store, tmp_path: Path) -> None:
+    home, target = filled.path.parent, tmp_path / "copy"  # type: ignore[union-attr]
+    before = flows(filled)
+    code = (
+        "import os, pathlib, sys; from guardian.store import Store, backup, bundle; "
+        "bundle.write = lambda *_: os._exit(9); "
+        "backup.write(Store.open(pathlib.Path(sys.argv[1])), pathlib.Path(sys.argv[2]))"
+    )
+    filled.close()
+    killed = subprocess.run([sys.executable, "-c", code, str(home), str(target)], check=False)
+    assert killed.returncode == 9
+    cold = next((home / "cold").rglob("*.parquet"))
+    assert cold.stat().st_nlink == 2
+    (home / ".old.guardian.store.cold").mkdir()
+    os.link(cold, home / ".old.guardian.store.cold" / "0.parquet")
+    for name in (".guardian.duckdb.rewrite", ".guardian.duckdb.rewrite.wal"):
+        (home / name).write_bytes(b"x")
+    again = Store.open(home)
+    assert flows(again) == before
+    assert cold.stat().st_nlink == 1  # retention gets its room back
+    assert not list(home.glob(".*"))
+    with settle.work_folder(home) as used:  # a backup of this very process
+        settle.clear_leftovers(home)
+        assert used.is_dir()
+    again.close()
+
+
 @pytest.mark.root
 def test_a_small_disk_is_refused_before_anything_is_written(filled: Store, tmp_path: Path) -> None:
     with filled.transaction() as tx:

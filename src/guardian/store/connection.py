@@ -38,7 +38,7 @@ from guardian.store.memory import Allowance
 from guardian.store.migrations import check_version, migrate
 from guardian.store.open_file import OpenFile
 from guardian.store.reader import Reader, Transaction
-from guardian.store.settle import settle
+from guardian.store.settle import clear_leftovers, settle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,6 +104,7 @@ class Store:
                 raise
             log.warning("%s; it is opened for reading", error)
             return cls._to_read(path, str(error))
+        clear_leftovers(directory)
         return cls._prepared(connection, path, keep_former=keep_former)
 
     @classmethod

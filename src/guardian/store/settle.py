@@ -26,7 +26,7 @@ STAGING = ".restore"
 READY = "ready"
 """In there, when all is checked and on the disk: ``{"kept": NAME}``, the folder for the former
 store; null where there is none. Earlier versions wrote the bare name, or nothing."""
-WORK = ".backup-"
+WORK = ".guardian.backup-"
 """Below the data directory: how the folder begins in which a backup is prepared."""
 _FILE, _LOG, _COLD = "guardian.duckdb", "guardian.duckdb.wal", "cold"
 
@@ -174,11 +174,32 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
+_in_use: set[Path] = set()
+"""The folders of backups that this process makes now."""
+
+
 @contextlib.contextmanager
 def work_folder(directory: Path) -> Iterator[Path]:
     """Give a new folder beside the store that nobody else may open, while the block runs."""
     folder = Path(tempfile.mkdtemp(prefix=WORK, dir=directory))
+    _in_use.add(folder)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        _in_use.discard(folder)
+
+
+def clear_leftovers(directory: Path) -> None:
+    """Remove what a kill left of backups, of rewriting and of copying the file.
+
+    For whoever has just locked the store: nobody but this process makes such things then.
+    """
+    with contextlib.suppress(OSError):  # it is only room that they take
+        # The second: a backup's links to cold files, as earlier versions named them.
+        for pattern in (f"{WORK}*", ".*.store.cold"):
+            for folder in set(directory.glob(pattern)) - _in_use:
+                shutil.rmtree(folder, ignore_errors=True)
+        for pattern in (f".{_FILE}.rewrite", f".{_FILE}.rewrite.wal", f"{_FILE}.before-*.part"):
+            for file in directory.glob(pattern):
+                file.unlink(missing_ok=True)
