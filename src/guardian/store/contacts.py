@@ -8,17 +8,22 @@ both together.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from guardian.model.finding import SURVEILLANCE_CLASSES
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from guardian.store.connection import Reader, Store, Transaction
 
 CLASSES = sorted(map(str, SURVEILLANCE_CLASSES))
 _MARK = "contact"
+_RECOUNTED, _BEGIN = "contact_recounted", "contact_begin"
+"""In ``rollup_mark`` too: of rows up to this id only those since that time (microseconds since
+1970) are counted once more."""
+_START = datetime(1970, 1, 1)  # noqa: DTZ001 - times in the store are naive UTC
+_COUNTED = ["flow", "dns", "dns_log", "tls", "quic", "http", "sighting"]
+"""The tables whose rows are counted."""
 MAX_TAIL = 200_000
 """Rows since the mark after which a run does not wait for the hour to end: about a second of
 counting."""
@@ -26,10 +31,10 @@ STEP = 1_000_000
 """So many rows are counted in one transaction: others write in between. Nor does anybody who
 asks count more: while a store without sums catches up, its older hours are shown first."""
 
-# Rows with $after < id <= $upto, as contacts with known names. One visit leaves a question, a
-# hello, a flow and perhaps a resolver's log line: each is a kind of its own. Bytes are those of
-# flows; of a flow that names nobody, the address's last DNS answer tells. DNS that a resolver of
-# the house asks further on, for others, is left out.
+# Rows with $after < id <= $upto, but for those that a recount leaves out, as contacts with known
+# names. One visit leaves a question, a hello, a flow and perhaps a resolver's log line: each is
+# a kind of its own. Bytes are those of flows; of a flow that names nobody, the address's last
+# DNS answer tells. DNS that a resolver of the house asks further on, for others, is left out.
 _FRESH = """
 known AS (SELECT DISTINCT name FROM name_hit WHERE list_contains($classes, class)),
 resolver AS (SELECT DISTINCT dest_ip AS ip FROM dns WHERE id > $after AND id <= $upto AND dest_port = 53),
@@ -48,20 +53,20 @@ own AS (
     WHERE flow_id IS NOT NULL AND name <> 'cloudflare-ech.com' GROUP BY ALL
 ),
 met AS (
-    SELECT 'tls' AS kind, src_ip, lower(sni) AS name, ts, NULL::BIGINT AS up, NULL::BIGINT AS down, false AS refused
+    SELECT id, 'tls' AS kind, src_ip, lower(sni) AS name, ts, NULL::BIGINT AS up, NULL::BIGINT AS down, false AS refused
     FROM tls WHERE id > $after AND id <= $upto
-    UNION ALL SELECT 'quic', src_ip, lower(sni), ts, NULL, NULL, false FROM quic WHERE id > $after AND id <= $upto
-    UNION ALL SELECT 'http', src_ip, lower(hostname), ts, NULL, NULL, false FROM http WHERE id > $after AND id <= $upto
+    UNION ALL SELECT id, 'quic', src_ip, lower(sni), ts, NULL, NULL, false FROM quic WHERE id > $after AND id <= $upto
+    UNION ALL SELECT id, 'http', src_ip, lower(hostname), ts, NULL, NULL, false FROM http WHERE id > $after AND id <= $upto
     UNION ALL
-    SELECT 'flow', f.src_ip, coalesce(o.name, n.name, f.dest_ip), f.ts, f.bytes_toserver, f.bytes_toclient, false
+    SELECT f.id, 'flow', f.src_ip, coalesce(o.name, n.name, f.dest_ip), f.ts, f.bytes_toserver, f.bytes_toclient, false
     FROM fresh_flow f JOIN address_info s ON s.ip = f.src_ip AND s.home
     LEFT JOIN own o USING (source_id, flow_id) LEFT JOIN v_address_name n ON n.ip = f.dest_ip
     UNION ALL
-    SELECT 'dns', src_ip, lower(rrname), ts, NULL, NULL, false FROM dns
+    SELECT id, 'dns', src_ip, lower(rrname), ts, NULL, NULL, false FROM dns
     WHERE id > $after AND id <= $upto AND type = 'query' AND rrtype IN ('A', 'AAAA', 'HTTPS')
       AND src_ip NOT IN (SELECT ip FROM resolver WHERE ip IS NOT NULL)
     UNION ALL
-    SELECT 'dns_log', src_ip, lower(rrname), ts, NULL, NULL, coalesce(blocked, false) FROM dns_log
+    SELECT id, 'dns_log', src_ip, lower(rrname), ts, NULL, NULL, coalesce(blocked, false) FROM dns_log
     WHERE id > $after AND id <= $upto
 ),
 fresh AS (
@@ -70,19 +75,20 @@ fresh AS (
            coalesce(sum(m.up), 0)::BIGINT AS bytes_up, coalesce(sum(m.down), 0)::BIGINT AS bytes_down
     FROM met m SEMI JOIN known USING (name)
     LEFT JOIN v_device_address a ON a.ip = m.src_ip AND a.valid_from <= m.ts AND m.ts < a.valid_to
-    WHERE m.src_ip IS NOT NULL GROUP BY ALL
+    WHERE m.src_ip IS NOT NULL AND (m.id > $recounted OR m.ts >= $begin) GROUP BY ALL
 )
 """  # noqa: E501 - a row of a union is one line
 
 _FRESH_ACTIVE = """
 fresh_active AS (
     SELECT DISTINCT date_trunc('hour', t.ts) AS bucket, coalesce(a.device_id, t.src_ip) AS device_id FROM (
-        SELECT src_ip, ts FROM flow WHERE id > $after AND id <= $upto
-        UNION ALL SELECT src_ip, ts FROM dns WHERE id > $after AND id <= $upto AND type = 'query'
-        UNION ALL SELECT src_ip, ts FROM dns_log WHERE id > $after AND id <= $upto
-        UNION ALL SELECT ip, ts FROM sighting WHERE id > $after AND id <= $upto
+        SELECT id, src_ip, ts FROM flow WHERE id > $after AND id <= $upto
+        UNION ALL SELECT id, src_ip, ts FROM dns WHERE id > $after AND id <= $upto AND type = 'query'
+        UNION ALL SELECT id, src_ip, ts FROM dns_log WHERE id > $after AND id <= $upto
+        UNION ALL SELECT id, ip, ts FROM sighting WHERE id > $after AND id <= $upto
     ) t LEFT JOIN v_device_address a ON a.ip = t.src_ip AND a.valid_from <= t.ts AND t.ts < a.valid_to
     JOIN address_info i ON i.ip = t.src_ip AND i.home
+    WHERE t.id > $recounted OR t.ts >= $begin
 )
 """  # noqa: E501 - a row of a union is one line
 
@@ -122,7 +128,13 @@ def tail(reader: Reader) -> dict[str, Any]:
     after, newest = _mark(reader), _newest(reader)
     if newest - after > STEP:
         after = max(after, _oldest(reader) - 1)
-    return {"after": after, "upto": min(newest, after + STEP)}
+    begin = _mark(reader, _BEGIN)
+    return {
+        "after": after,
+        "upto": min(newest, after + STEP),
+        "recounted": _mark(reader, _RECOUNTED),
+        "begin": _START + timedelta(microseconds=begin),
+    }
 
 
 def uncounted(reader: Reader) -> int:
@@ -161,21 +173,48 @@ def update(store: Store) -> int:
 def rebuild(tx: Transaction) -> None:
     """Have what is still stored counted anew by the next ``update``: the catalogue changed.
 
-    Hours whose rows are gone stay as they were counted.
+    Hours whose rows are gone, or not all at hand any more, stay as they were counted: what
+    came late for one of them is in its count already.
     """
+    counted = max(_mark(tx), _mark(tx, _RECOUNTED))
     first = tx.value(
         "SELECT min(ts) FROM (SELECT min(ts) AS ts FROM flow UNION ALL SELECT min(ts) FROM dns "
         "UNION ALL SELECT min(ts) FROM dns_log UNION ALL SELECT min(ts) FROM tls)"
     )
     if first is None or not _mark(tx):
         return
+    begin = _whole_since(tx) or first.replace(minute=0, second=0, microsecond=0)
     for table in ("contact_hour", "active_hour"):
-        tx.execute(f"DELETE FROM {table} WHERE bucket >= date_trunc('hour', $t)", {"t": first})
+        tx.execute(f"DELETE FROM {table} WHERE bucket >= ?", [begin])
     tx.execute("DELETE FROM rollup_mark WHERE name = ?", [_MARK])
+    _move(tx, _RECOUNTED, counted)
+    _move(tx, _BEGIN, (begin - _START) // timedelta(microseconds=1))
 
 
-def _mark(reader: Reader) -> int:
-    return int(reader.value("SELECT last_id FROM rollup_mark WHERE name = ?", [_MARK]) or 0)
+def _whole_since(tx: Transaction) -> datetime | None:
+    """Return since when every row is in the fast tier; None: none has left it yet."""
+    found: datetime | None = tx.value(
+        """
+        SELECT greatest(
+            (SELECT max(day) + 1 FROM cold_file WHERE list_contains($tables, table_name)),
+            (SELECT max(before_ts) FROM retention_log
+             WHERE list_contains($tables, table_name) AND before_ts <= deleted_at))::TIMESTAMP
+        """,
+        {"tables": _COUNTED},
+    )
+    return found
+
+
+def _mark(reader: Reader, name: str = _MARK) -> int:
+    return int(reader.value("SELECT last_id FROM rollup_mark WHERE name = ?", [name]) or 0)
+
+
+def _move(tx: Transaction, name: str, number: int) -> None:
+    tx.execute(
+        "INSERT INTO rollup_mark VALUES (?, ?) "
+        "ON CONFLICT (name) DO UPDATE SET last_id = excluded.last_id",
+        [name, number],
+    )
 
 
 def _newest(reader: Reader) -> int:
@@ -184,8 +223,7 @@ def _newest(reader: Reader) -> int:
 
 def _oldest(reader: Reader) -> int:
     """Return the smallest id in the fast tier: there is nothing to count before it."""
-    tables = ("flow", "dns", "dns_log", "tls", "quic", "http", "sighting")
-    each = " UNION ALL ".join(f"SELECT min(id) AS id FROM {table}" for table in tables)
+    each = " UNION ALL ".join(f"SELECT min(id) AS id FROM {table}" for table in _COUNTED)
     return int(reader.value(f"SELECT min(id) FROM ({each})") or 1)
 
 
@@ -205,9 +243,5 @@ def _add(tx: Transaction, bound: dict[str, Any]) -> int:
         f"INSERT INTO active_hour WITH {_FRESH_ACTIVE} SELECT * FROM fresh_active ORDER BY bucket",
         bound,
     )
-    tx.execute(
-        "INSERT INTO rollup_mark VALUES (?, ?) "
-        "ON CONFLICT (name) DO UPDATE SET last_id = excluded.last_id",
-        [_MARK, bound["upto"]],
-    )
+    _move(tx, _MARK, bound["upto"])
     return int(tx.value("SELECT count(*) FROM contact_hour")) - before
