@@ -40,7 +40,7 @@ def reasons(store: Store, *, now: datetime) -> list[tuple[str, str, str]]:
 
 
 def _lines(lost: list[dict[str, Any]], home: Path) -> list[str]:
-    todo = "Put {it} back from a backup, or restore one; all else is read as before"
+    todo = "Put {it} back from a backup, or restore that backup; all else is read as before"
     if len(lost) > NAMED:
         rows = sum(row["rows"] for row in lost)
         tables = ", ".join(sorted({row["table_name"] for row in lost}))
