@@ -16,7 +16,6 @@ from guardian.store import (
     Store,
     archive,
     clock,
-    cold_files,
     connection,
     deletion,
     ingest,
@@ -81,21 +80,6 @@ def test_what_a_kill_left_behind_is_swept(store: Store) -> None:
     assert total(store) == 10_000
     assert archive.sweep(store) == 1
     assert not orphan.exists()
-
-
-def test_the_first_round_of_a_run_sweeps_though_nothing_is_to_be_done(store: Store) -> None:
-    fill(store, 2)
-    assert store.path is not None
-    name = cold_files.begin(store, "flow", NOW.date())  # and then the power went
-    left = store.path.parent / name
-    left.write_bytes(b"PAR1 cut short")
-    keeper = retention.Keeper(store, Limits(every_s=0.0))
-    keeper.round(now=NOW)
-    assert not left.exists()
-    left.parent.mkdir(parents=True, exist_ok=True)
-    left.write_bytes(b"not looked for each time")
-    keeper.round(now=NOW)
-    assert left.exists()
 
 
 def test_what_queries_may_put_on_the_disk_follows_its_room(
@@ -301,6 +285,36 @@ def test_rollups_count_each_flow_once_and_outlive_it(store: Store) -> None:
     with store.read() as reader:
         row = reader.one("SELECT sum(flows) AS flows, sum(bytes_up) AS up FROM rollup_1h")
     assert row == {"flows": 6000, "up": 600_000}
+
+
+def test_the_first_round_waits_until_devices_are_looked_at(store: Store) -> None:
+    def device_flows() -> dict[str | None, int]:
+        with store.read() as reader:
+            rows = reader.rows(
+                "SELECT device_id, sum(flows)::BIGINT AS n FROM rollup_1h GROUP BY 1"
+            )
+        return {row["device_id"]: row["n"] for row in rows}
+
+    fill(store, 1)
+    with store.transaction() as tx:
+        tx.execute("DELETE FROM stored_mark")  # they came just now
+    retention.Keeper(store, Limits()).round(now=NOW)
+    assert device_flows() == {}
+    with store.transaction() as tx:
+        tx.execute(
+            "INSERT INTO device_address (device_id, ip, valid_from, seen_at) "
+            "SELECT 'd1', '192.168.1.' || i, TIMESTAMP '2026-11-01', ? FROM range(20) r(i)",
+            [NOW],
+        )
+        tx.execute(
+            "INSERT INTO detector_mark (detector, last_id, ran_at) VALUES ('devices', 1000, ?)",
+            [NOW],
+        )
+    retention.enforce(store, Limits(), now=NOW)
+    assert device_flows() == {"d1": 1000}
+    fill(store, 1)  # nobody looks at these; they are about to be archived
+    retention.enforce(store, Limits(hot_days=0), now=NOW)
+    assert device_flows() == {"d1": 2000}
 
 
 def test_flows_that_go_for_room_are_in_the_sums(store: Store) -> None:

@@ -56,7 +56,6 @@ class Keeper:
         self._store = store
         self._limits = limits
         self._due_at = 0.0
-        self._swept = False
 
     def round(self, *, now: datetime) -> Report | None:
         """Do what is due; None when that was not a whole round.
@@ -69,8 +68,7 @@ class Keeper:
         tick(self._store, now=now)
         if monotonic() < self._due_at and deletion.short(self._store, self._limits) is None:
             return None
-        report = enforce(self._store, self._limits, now=now, sweep=not self._swept)
-        self._swept = True
+        report = enforce(self._store, self._limits, now=now)
         self._due_at = monotonic() + self._limits.every_s
         return report
 
@@ -136,10 +134,9 @@ class Steps:
             raise self._first
 
 
-def enforce(store: Store, limits: Limits, *, now: datetime, sweep: bool = False) -> Report:
+def enforce(store: Store, limits: Limits, *, now: datetime) -> Report:
     """Roll up, archive, delete and compact until every limit holds.
 
-    With ``sweep`` cold files that a kill left behind go too, whatever else there is to do.
     Where one step fails the others are done all the same.
 
     Raises:
@@ -147,20 +144,20 @@ def enforce(store: Store, limits: Limits, *, now: datetime, sweep: bool = False)
     """
     steps = Steps()
     age = clock.note(store, now)
+    with store.read() as reader:
+        settled = clock.stored_before(reader, age, timedelta(days=limits.hot_days))
     with steps.step("sums"):
-        rollup.update(store)
+        # A flow whose device is not looked at yet would have nobody for good; but those that
+        # are about to leave the fast tier wait no longer.
+        rollup.update(store, attributed=True, below=settled)
         rollup.fold(store, since=now - timedelta(days=FOLD_DAYS), before=now - timedelta(hours=1))
     with steps.step("cold files"):
-        if sweep:
-            archive.sweep(store)
         archive.note_spans(store)
     deleted = moved = 0
     # On a full disk first: the cold files that are written next need some of it.
     if deletion.short(store, limits):
         with steps.step("deleting for room"):
             deleted += deletion.by_room(store, limits, now)
-    with store.read() as reader:
-        settled = clock.stored_before(reader, age, timedelta(days=limits.hot_days))
     with steps.step("archiving"), store.more_memory(ARCHIVE_BYTES):
         moved = archive.archive(store, limits, now=now, stored_before=settled)
     with steps.step("merging cold files"), store.more_memory(ARCHIVE_BYTES):
