@@ -2,11 +2,13 @@
 
 Each file of ``store/migrations`` runs once, in order, in a transaction of its
 own, and is recorded in ``schema_migration``. Before the first one that an
-existing store needs, its file is copied beside it.
+existing store needs, its file is copied beside it; when one fails, the copy is put back.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from guardian.errors import SchemaTooNewError, StoreError, StoreFullError
+from guardian.store.failures import explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent / "migrations"
 """Where the files are."""
+BEFORE, RUNNING = ".before-", ".migrating-"
+"""In the name of the former file's copy, before the number of the first migration that it has
+not had: when all is done, and until then."""
 
 
 def migrate(
@@ -29,10 +35,11 @@ def migrate(
 ) -> None:
     """Apply the migrations that this store has not had.
 
-    ``keep_former`` copies the file of an existing store beside it before the first.
+    ``keep_former`` copies the file of an existing store beside it before the first. When one
+    fails, that copy takes the file's place again, and the connection is closed.
 
     Raises:
-        StoreFullError: there is no room for that copy; the store is as it was.
+        StoreFullError: there is no room, for that copy or later; the store is as it was.
         SchemaTooNewError: it has had one that this Guardian does not know.
         StoreError: a migration failed; the store is as it was.
     """
@@ -45,14 +52,49 @@ def migrate(
     done = {row[0] for row in cursor.execute("SELECT version FROM schema_migration").fetchall()}
     _refuse_newer(done, files.keys())
     missing = sorted(files.keys() - done)
-    if missing and done and path and keep_former:
+    former = _begun(path, done) if path else None
+    if missing and done and path and keep_former and former is None:
         connection.execute("CHECKPOINT")
-        _keep(path, path.with_name(f"{path.name}.before-{missing[0]:04d}"))
-    for version in missing:
-        _apply(cursor, version, files[version])
+        former = path.with_name(f"{path.name}{RUNNING}{missing[0]:04d}")
+        _keep(path, former)
+    try:
+        for version in missing:
+            _apply(cursor, version, files[version], path)
+    except StoreError:
+        cursor.close()
+        if path and former:
+            connection.close()
+            _put_back(former, path)
+        raise
     if missing and path:
         connection.execute("CHECKPOINT")  # the log of a changed schema is not kept for long
+    if former:
+        former.replace(former.with_name(former.name.replace(RUNNING, BEFORE)))
     cursor.close()
+
+
+def _begun(path: Path, done: AbstractSet[int]) -> Path | None:
+    """Return the copy made by a run that was cut after its first migration, if there is one.
+
+    It is what the store was before all of that run; a copy made now would be of half of it.
+    """
+    for copy in sorted(path.parent.glob(f"{path.name}{RUNNING}[0-9][0-9][0-9][0-9]")):
+        if int(copy.name[-4:]) in done:
+            return copy
+        copy.unlink()  # cut before the first: the store has changed since, perhaps
+    return None
+
+
+def _put_back(former: Path, path: Path) -> None:
+    try:
+        path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
+        former.replace(path)
+    except OSError as error:
+        msg = (
+            f"a migration failed, and the former store, {former}, could not be put back: "
+            f"{error.strerror}"
+        )
+        raise StoreError(msg) from error
 
 
 def check_version(connection: duckdb.DuckDBPyConnection) -> None:
@@ -93,6 +135,8 @@ def _keep(path: Path, copy: Path) -> None:
     partial = copy.with_name(copy.name + ".part")
     try:
         shutil.copy2(path, partial)
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
         partial.replace(copy)
     except OSError as error:
         partial.unlink(missing_ok=True)
@@ -105,7 +149,7 @@ def _files() -> Iterator[tuple[int, Path]]:
         yield int(file.name.split("_", 1)[0]), file
 
 
-def _apply(cursor: duckdb.DuckDBPyConnection, version: int, file: Path) -> None:
+def _apply(cursor: duckdb.DuckDBPyConnection, version: int, file: Path, path: Path | None) -> None:
     try:
         cursor.execute("BEGIN TRANSACTION")
         cursor.execute(file.read_text())
@@ -115,9 +159,10 @@ def _apply(cursor: duckdb.DuckDBPyConnection, version: int, file: Path) -> None:
         )
         cursor.execute("COMMIT")
     except duckdb.Error as error:
-        cursor.execute("ROLLBACK")
+        with contextlib.suppress(duckdb.Error):  # a COMMIT that failed may have undone it all
+            cursor.execute("ROLLBACK")
         msg = f"migration {file.name} failed, the store is as it was: {error}"
-        raise StoreError(msg) from error
+        raise type(explained(error, path))(msg) from error
 
 
 def known_versions() -> set[int]:

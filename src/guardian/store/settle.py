@@ -200,6 +200,6 @@ def clear_leftovers(directory: Path) -> None:
         for pattern in (f"{WORK}*", ".*.store.cold"):
             for folder in set(directory.glob(pattern)) - _in_use:
                 shutil.rmtree(folder, ignore_errors=True)
-        for pattern in (f".{_FILE}.rewrite", f".{_FILE}.rewrite.wal", f"{_FILE}.before-*.part"):
+        for pattern in (f".{_FILE}.rewrite", f".{_FILE}.rewrite.wal", f"{_FILE}.*.part"):
             for file in directory.glob(pattern):
                 file.unlink(missing_ok=True)
