@@ -7,8 +7,9 @@ still the file that was read, and its rest is read before the one that took its 
 
 What this guarantees: every whole line is yielded exactly once, in order, over any
 sequence of append, rename, compression and restart, as long as a rotated file stays
-until it was read. ``copytruncate`` itself loses what is written between its copy and
-its truncation, and nobody can say so afterwards; what was read before is not repeated.
+until it was read, or is held open (``tail_held``). ``copytruncate`` itself loses what is
+written between its copy and its truncation, and nobody can say so afterwards; what was
+read before is not repeated.
 
 The very first reading of a log that is followed begins with its rotated files of the last
 ``first_days``, oldest first.
