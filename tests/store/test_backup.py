@@ -26,7 +26,7 @@ from guardian.errors import (
     UsageError,
 )
 from guardian.ops import backup
-from guardian.store import Store, archive, bundle, settle
+from guardian.store import Store, archive, bundle, retention, settle
 from guardian.store.limits import Limits
 
 if TYPE_CHECKING:
@@ -620,6 +620,29 @@ def test_a_backup_that_fails_unforeseen_is_not_waited_for_for_ever(
     with pytest.raises(StoreError, match="backup failed, there is none: MemoryError"):
         job.state(wait_s=60)
     assert not job.running()
+
+
+def test_a_backup_on_the_stores_disk_leaves_its_floor_free(
+    filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled.checkpoint()
+    with filled.read() as reader:
+        floor = retention.kept_free(filled, reader)
+    usage = shutil.disk_usage
+
+    def tight(path: Path) -> object:
+        return usage(path)._replace(free=floor + (1 << 16))
+
+    def roomy(path: Path) -> object:
+        return usage(path)._replace(free=floor + (1 << 30))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", tight)
+        with pytest.raises(StoreFullError, match="stay free for the store; nothing was written"):
+            backup.backup(filled, tmp_path / "copy")
+        assert not list(tmp_path.glob("*copy*"))
+        patch.setattr(shutil, "disk_usage", roomy)
+        backup.backup(filled, tmp_path / "copy")
 
 
 def test_what_a_kill_left_is_cleared_at_the_next_start(filled: Store, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import duckdb
 from guardian import __version__
 from guardian.errors import StoreError, StoreFullError, UsageError
 from guardian.model import words
-from guardian.store import bundle, checks, room, settle
+from guardian.store import bundle, checks, retention, room, settle
 from guardian.store.connection import FILE_NAME, Store
 from guardian.store.failures import mapped_errors
 from guardian.store.migrations import known_versions
@@ -107,15 +107,16 @@ def _beside(store: Store, target: Path, *, locked: bool) -> bool:
             "WHERE database_name = current_database()"
         )
         cold = reader.value("SELECT coalesce(sum(bytes), 0) FROM cold_file")
+        floor = retention.kept_free(store, reader)
     copy, whole = int(used or 0), int(used or 0) + int(cold)
     home = _home(store)
     try:
         if home is None or _one_disk(home, target.parent):
-            _require_room(target.parent, copy + whole)
+            _require_room(target.parent, copy + whole, floor if home else 0)
             return home is not None
-        beside = locked or shutil.disk_usage(home).free >= copy
+        beside = locked or shutil.disk_usage(home).free >= copy + floor
         if beside:
-            _require_room(home, copy)
+            _require_room(home, copy, floor)
         _require_room(target.parent, whole if beside else copy + whole)
     except OSError as error:
         msg = f"{target} could not be written: {error.strerror}"
@@ -134,12 +135,14 @@ def _one_disk(one: Path, other: Path) -> bool:
     return one.stat().st_dev == other.stat().st_dev
 
 
-def _require_room(folder: Path, need: int) -> None:
+def _require_room(folder: Path, need: int, floor: int = 0) -> None:
+    """Refuse where there is less than is needed beside what stays free of the store's disk."""
     free = shutil.disk_usage(folder).free
-    if free < need:
+    if free < need + floor:
+        stay = f", of which {words.size(floor)} stay free for the store" if floor else ""
         msg = (
             f"the backup may need {words.size(need)} at {folder}, "
-            f"{words.size(free)} are free; nothing was written"
+            f"{words.size(free)} are free{stay}; nothing was written"
         )
         raise StoreFullError(msg)
 
