@@ -9,7 +9,8 @@ import pytest
 
 from guardian.errors import SchemaTooNewError, StoreError
 from guardian.model.batch import Batch, Reject, SourceInfo
-from guardian.store import Store, ingest
+from guardian.store import Store, archive, ingest, rollup
+from guardian.store.limits import Limits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,3 +86,43 @@ def test_one_event_from_the_future_makes_nothing_old(memory_store: Store) -> Non
     assert add(far) == far  # all there is: one of the two clocks is wrong, and health says so
     assert add(now) == now  # until it is right again
     assert add(old) == now
+
+
+def sums(store: Store) -> dict[str, tuple[int, int]]:
+    found = {}
+    for table in ("rollup_5m", "rollup_1h", "device_day", "device_week"):
+        with store.read() as reader:
+            row = reader.one(
+                f"SELECT sum(flows)::BIGINT AS flows, sum(bytes_up)::BIGINT AS up FROM {table}"
+            )
+        assert row is not None
+        found[table] = (row["flows"], row["up"])
+    return found
+
+
+@pytest.mark.parametrize("archived", [False, True])
+def test_a_source_read_anew_is_summed_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch, archived: bool
+) -> None:
+    monkeypatch.setattr(rollup, "CHUNK", 1)
+    rows = ROWS.append_column("bytes_toserver", pa.array([10, 100]))
+    batch = Batch(tables={"flow": rows}, bookmark={"offset": 7})
+    other = ingest.register(store, SourceInfo(name="other", kind="eve", path="/y"))
+    again = ingest.register(store, SOURCE)
+    for source_id in (other, again):
+        ingest.commit(store, source_id, batch)
+    rollup.update(store)
+    once, twice = (dict.fromkeys(sums(store), (2 * n, 110 * n)) for n in (1, 2))
+    assert sums(store) == twice
+    if archived:
+        archive.archive(store, Limits(hot_days=1), now=datetime(2026, 1, 9))
+    ingest.forget(store, again)
+    assert ingest.bookmark(store, again) is None
+    assert sums(store) == once
+    with store.read() as reader:
+        assert reader.rows("SELECT source_id FROM all_flow") == [{"source_id": other}] * 2
+    ingest.commit(store, again, batch)
+    rollup.update(store)
+    assert sums(store) == twice
+    with store.read() as reader:
+        assert reader.value("SELECT count(*) FROM all_flow") == 4

@@ -8,7 +8,7 @@ moves the mark, so that nothing is counted twice.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from guardian.store import settings, weeks
 
@@ -31,7 +31,7 @@ _NEW_FLOWS = """
 CREATE OR REPLACE TEMP TABLE fresh_flow AS
 WITH fresh AS (
     SELECT ts, flow_id, src_ip, dest_ip, app_proto, bytes_toserver, bytes_toclient
-    FROM flow WHERE id > $last AND id <= $newest
+    FROM flow WHERE id > $last AND id <= $newest AND ($source IS NULL OR source_id = $source)
 ),
 named AS (
     SELECT flow_id, any_value(name) AS name FROM (
@@ -76,24 +76,58 @@ def summed(reader: Reader) -> int:
     return int(reader.value("SELECT last_id FROM rollup_mark WHERE name = ?", [_MARK]) or 0)
 
 
+def take_back(tx: Transaction, source_id: int) -> None:
+    """Take a source's flows, which are about to be deleted, out of the sums they are in.
+
+    Each is taken from the device and the name that it has now; where it was summed under
+    others, only the sums of all are right again.
+    """
+    last, summed_to = 0, summed(tx)
+    while span := _span(tx, last, summed_to, source_id):
+        _sum(tx, last, span, source_id)
+        last = span["newest"]
+
+
 def _step(tx: Transaction, *, attributed: bool, below: int) -> int:
     last = summed(tx)
     seen = tx.value("SELECT last_id FROM detector_mark WHERE detector = ?", [_ATTRIBUTED])
     limit = max(int(seen or 0), below - 1) if attributed else None
+    span = _span(tx, last, limit)
+    if span is None:
+        return 0
+    _sum(tx, last, span)
+    tx.execute(
+        "INSERT INTO rollup_mark VALUES (?, ?) "
+        "ON CONFLICT (name) DO UPDATE SET last_id = excluded.last_id",
+        [_MARK, span["newest"]],
+    )
+    return int(span["flows"])
+
+
+def _span(
+    tx: Transaction, last: int, limit: int | None, source_id: int | None = None
+) -> dict[str, Any] | None:
+    """Return what the next chunk of flows is, up to ``limit``; None: there are no more."""
     # Ids are shared by all tables: the end of a chunk is the id of a flow.
     span = tx.one(
         """
         SELECT max(id) AS newest, min(ts) AS first_ts, max(coalesce(end_ts, ts)) AS last_ts,
                count(*) AS flows
         FROM (SELECT id, ts, end_ts FROM flow
-              WHERE id > $last AND ($limit IS NULL OR id <= $limit) ORDER BY id LIMIT $chunk)
+              WHERE id > $last AND ($limit IS NULL OR id <= $limit)
+                AND ($source IS NULL OR source_id = $source) ORDER BY id LIMIT $chunk)
         """,
-        {"last": last, "limit": limit, "chunk": CHUNK},
+        {"last": last, "limit": limit, "source": source_id, "chunk": CHUNK},
     )
-    if span is None or not span["flows"]:
-        return 0
-    flows = int(span.pop("flows"))
-    tx.execute(_NEW_FLOWS, {"last": last, **span})
+    return span if span and span["flows"] else None
+
+
+def _sum(tx: Transaction, last: int, span: dict[str, Any], source_id: int | None = None) -> None:
+    """Add a chunk of flows to all sums; those of a source alone are taken out of them."""
+    bound = {name: span[name] for name in ("newest", "first_ts", "last_ts")}
+    tx.execute(_NEW_FLOWS, {"last": last, "source": source_id, **bound})
+    if source_id is not None:
+        tx.execute("UPDATE fresh_flow SET flows = -flows, up = -up, down = -down")
     for table, step in _STEPS:
         tx.execute(
             f"""
@@ -105,12 +139,6 @@ def _step(tx: Transaction, *, attributed: bool, below: int) -> int:
         )
     weeks.add_late(tx, "fresh_flow")
     tx.execute("DROP TABLE fresh_flow")
-    tx.execute(
-        "INSERT INTO rollup_mark VALUES (?, ?) "
-        "ON CONFLICT (name) DO UPDATE SET last_id = excluded.last_id",
-        [_MARK, span["newest"]],
-    )
-    return flows
 
 
 def forget(store: Store, *, now: datetime, age_s: float, days: int) -> None:
