@@ -186,6 +186,9 @@ def test_a_clock_that_was_ahead_hides_no_later_evidence(store: Store) -> None:
     with store.transaction() as tx:
         finding(tx, 60, ["flow:3"])
     assert kept.update(store, now=UNTIL + timedelta(seconds=90)) == 1
+    with store.transaction() as tx:  # written a little later than it is dated
+        finding(tx, 80, ["flow:5"])
+    assert kept.update(store, now=UNTIL + timedelta(seconds=95)) == 1
     with store.transaction() as tx:  # as an earlier Guardian left it
         tx.execute(
             "UPDATE rollup_mark SET last_id = (SELECT max(epoch_us(updated_at)) FROM finding) "

@@ -70,6 +70,10 @@ def update(store: Store, *, now: datetime | None = None) -> int:
         newest = reader.value("SELECT max(epoch_us(updated_at)) FROM finding")
         if newest is None or newest <= mark:
             return 0
+        due = reader.value(
+            "SELECT max(epoch_us(updated_at)) FROM finding WHERE epoch_us(updated_at) <= ?",
+            [today],
+        )
         wanted = reader.arrow(  # a flood of findings names hundreds of thousands of rows
             """
             SELECT DISTINCT split_part(ref, ':', 1) AS source,
@@ -89,7 +93,7 @@ def update(store: Store, *, now: datetime | None = None) -> int:
         tx.execute(
             "INSERT INTO rollup_mark VALUES (?, ?) "
             "ON CONFLICT (name) DO UPDATE SET last_id = excluded.last_id",
-            [_MARK, min(newest, today)],
+            [_MARK, due if due is not None else mark],
         )
     return found
 
