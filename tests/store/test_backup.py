@@ -13,6 +13,7 @@ import tracemalloc
 from datetime import datetime, timedelta
 from typing import IO, TYPE_CHECKING, Any
 
+import msgspec
 import pyrage
 import pytest
 import zstandard
@@ -643,6 +644,100 @@ def test_a_backup_on_the_stores_disk_leaves_its_floor_free(
         assert not list(tmp_path.glob("*copy*"))
         patch.setattr(shutil, "disk_usage", roomy)
         backup.backup(filled, tmp_path / "copy")
+
+
+def cold_files(store: Store) -> list[Path]:
+    assert store.path is not None
+    return sorted((store.path.parent / "cold").rglob("*.parquet"))
+
+
+def test_lost_and_damaged_cold_files_are_left_out_of_a_backup_and_named(
+    filled: Store, tmp_path: Path
+) -> None:
+    home, target = filled.path.parent, tmp_path / "copy"  # type: ignore[union-attr]
+    lost, damaged, *whole = cold_files(filled)
+    lost.unlink()
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    report = backup.backup(filled, target)
+    assert report.left_out == tuple(str(path.relative_to(home)) for path in (lost, damaged))
+    restored = backup.restore(target, tmp_path / "new")
+    assert restored.left_out == ()
+    assert restored.rows == report.rows
+    again = Store.open(tmp_path / "new")
+    assert len(cold_files(again)) == len(whole) > 0
+    with again.read() as reader:
+        listed = reader.value("SELECT sum(rows) FROM cold_file")
+        hot = reader.value("SELECT count(*) FROM flow")
+        spans = reader.value("SELECT count(*) FROM cold_span")
+        assert (flows(again)[0], spans) == (hot + listed, len(whole))
+    again.close()
+    with filled.read() as reader:  # the store itself still says what it had
+        assert reader.value("SELECT count(*) FROM cold_file") == 2 + len(whole)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_backup_with_a_damaged_cold_file_is_restored_but_for_it(
+    filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Damaged in its middle, which nobody reads, before the backup; or in the backup itself."""
+    home, target = filled.path.parent, tmp_path / "copy"  # type: ignore[union-attr]
+    spoilt, *whole = cold_files(filled)
+    name = str(spoilt.relative_to(home))
+    if when == "before":
+        content = spoilt.read_bytes()
+        spoilt.write_bytes(
+            content[:4] + bytes(len(content) // 2) + content[4 + len(content) // 2 :]
+        )
+        monkeypatch.setattr("guardian.store.checks.unreadable", lambda *_: set())
+    backup.backup(filled, target)
+    if when == "after":
+        unpack = bundle._unpack
+
+        def flipped(content: Any, each: str, *more: Any) -> bundle.Entry:
+            found = unpack(content, each, *more)
+            return msgspec.structs.replace(found, sha256="0" * 64) if each == name else found
+
+        monkeypatch.setattr(bundle, "_unpack", flipped)
+    new = tmp_path / "new"
+    with pytest.raises(InputError, match="with --force all but it is restored"):
+        backup.restore(target, new)
+    assert not list(new.iterdir())
+    report = backup.restore(target, new, force=True)
+    assert (report.left_out, report.kept) == ((name,), None)
+    again = Store.open(new)
+    assert len(cold_files(again)) == len(whole)
+    with again.read() as reader:
+        expected = reader.value("SELECT (SELECT sum(rows) FROM cold_file) + count(*) FROM flow")
+    assert flows(again)[0] == expected
+    again.close()
+
+
+def test_a_listed_cold_file_of_another_place_is_refused_and_stays(
+    filled: Store, tmp_path: Path
+) -> None:
+    target, other = tmp_path / "copy", tmp_path / "precious"
+    other.write_text("precious")
+    with filled.transaction() as tx:
+        tx.execute(
+            "UPDATE cold_file SET file = '../precious' "
+            "WHERE file = (SELECT min(file) FROM cold_file)"
+        )
+    filled.checkpoint()
+    assert filled.path is not None
+    bundle.write(
+        bundle.Content(
+            files={"guardian.duckdb": filled.path},
+            guardian="",
+            schema=1,
+            made_at="",
+            rows=0,
+        ),
+        target,
+        None,
+    )
+    with pytest.raises(InputError, match="none of ours"):
+        backup.restore(target, tmp_path / "new", force=True)
+    assert other.read_text() == "precious"
 
 
 def test_what_a_kill_left_is_cleared_at_the_next_start(filled: Store, tmp_path: Path) -> None:

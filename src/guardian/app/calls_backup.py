@@ -45,5 +45,10 @@ def state(_service: Service) -> Any:
         msg = "no backup was begun"
         raise UsageError(msg)
     done, whole, report = _jobs[-1].state(wait_s=WAIT_S)
-    shown = report and {"path": str(report.path), "bytes": report.bytes, "rows": report.rows}
+    shown = report and {
+        "path": str(report.path),
+        "bytes": report.bytes,
+        "rows": report.rows,
+        "left_out": list(report.left_out),
+    }
     return {"done": done, "whole": whole, "report": shown}

@@ -20,6 +20,7 @@ from guardian.store.settle import restoring
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
     from pathlib import Path
 
     from guardian.config import Config
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 PASSPHRASE = "GUARDIAN_BACKUP_PASSPHRASE"  # noqa: S105 - the variable's name
 LONGEST = 1024
 """A passphrase file with more characters in its first line than this is some other file."""
+SHOWN = 10
+"""Of files that were left out, so many are named."""
 
 
 def backup(options: argparse.Namespace) -> int:
@@ -42,6 +45,7 @@ def backup(options: argparse.Namespace) -> int:
         report = _followed(config)
     locked = "" if passphrase is None else ", encrypted"
     say(f"{report['path']}: {report['bytes'] / 1e6:,.1f} MB, {report['rows']:,} rows{locked}")
+    _say_left_out(report.get("left_out", ()), "is lost or damaged, and is not in the backup")
     return 0
 
 
@@ -56,7 +60,7 @@ def _alone(config: Config, target: Path, passphrase: str | None) -> dict[str, An
             passphrase=passphrase,
             progress=lambda done, whole: step(_share("writing the backup", done, whole)),
         )
-    return {"path": done.path, "bytes": done.bytes, "rows": done.rows}
+    return {"path": done.path, "bytes": done.bytes, "rows": done.rows, "left_out": done.left_out}
 
 
 def _followed(config: Config) -> dict[str, Any]:
@@ -84,7 +88,15 @@ def restore(options: argparse.Namespace) -> int:
             progress=lambda done, _whole: step(f"unpacked {done / 1e6:,.0f} MB"),
         )
     say(f"restored {report.rows:,} rows; the former store is {report.kept or 'none'}")
+    _say_left_out(report.left_out, "is damaged in the backup, and was left out")
     return 0
+
+
+def _say_left_out(names: Sequence[str], why: str) -> None:
+    for name in names[:SHOWN]:
+        say(f"{name} {why}")
+    if len(names) > SHOWN:
+        say(f"and {len(names) - SHOWN:,} more")
 
 
 def _share(text: str, done: int, whole: int) -> str:

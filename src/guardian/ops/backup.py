@@ -20,12 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What was copied: the file, its size in bytes, its rows, and the former store if any."""
+    """What was copied: the file, its size in bytes, its rows, and the former store if any.
+
+    ``left_out``: cold files that are lost or damaged, and so not in it.
+    """
 
     path: Path
     bytes: int
     rows: int
     kept: Path | None = None
+    left_out: tuple[str, ...] = ()
 
 
 def backup(
@@ -41,8 +45,9 @@ def backup(
         StoreFullError: there is not enough room where it shall lie.
         StoreError: the target exists, or cannot be written.
     """
-    rows = copies.write(store, target, passphrase=passphrase, progress=progress)
-    return Report(path=target, bytes=target.stat().st_size, rows=rows)
+    done = copies.write(store, target, passphrase=passphrase, progress=progress)
+    size = target.stat().st_size
+    return Report(path=target, bytes=size, rows=done.rows, left_out=done.left_out)
 
 
 def restore(
@@ -60,10 +65,14 @@ def restore(
         RefusedError: there is a store with something in it, and ``force`` is not set.
         StoreLockedError: the daemon runs; nothing was changed.
     """
-    rows, kept = restoring.place(
-        source, directory, passphrase=passphrase, force=force, progress=progress
+    done = restoring.place(source, directory, passphrase=passphrase, force=force, progress=progress)
+    return Report(
+        path=source,
+        bytes=source.stat().st_size,
+        rows=done.rows,
+        kept=done.kept,
+        left_out=done.left_out,
     )
-    return Report(path=source, bytes=source.stat().st_size, rows=rows, kept=kept)
 
 
 class Job:

@@ -12,6 +12,7 @@ import contextlib
 import errno
 import os
 import shutil
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -33,14 +34,22 @@ TRIES = 3
 """So often is the copy begun anew when cold files were merged away while it was made."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """The rows of a backup, and the cold files that are not in it: they are lost or damaged."""
+
+    rows: int
+    left_out: tuple[str, ...]
+
+
 def write(
     store: Store,
     target: Path,
     *,
     passphrase: str | None = None,
     progress: Callable[[int, int], None] = lambda _done, _whole: None,
-) -> int:
-    """Copy everything that is committed now into ``target``; return the number of rows.
+) -> Written:
+    """Copy everything that is committed now, and can be read, into ``target``.
 
     ``progress`` gets the bytes done and the bytes of the whole.
 
@@ -61,7 +70,7 @@ def write(
     try:
         with _work(store, target, beside=beside) as (copy, links):
             where = copy.parent.parent
-            content = _snapshot(store, copy, links)
+            content, left_out = _snapshot(store, copy, links)
             where = target.parent
             content.done = _counted(content, progress)
             partial.unlink(missing_ok=True)
@@ -77,7 +86,7 @@ def write(
         raise StoreFullError(msg) from error
     finally:
         partial.unlink(missing_ok=True)
-    return content.rows
+    return Written(rows=content.rows, left_out=left_out)
 
 
 def _counted(
@@ -164,8 +173,13 @@ def _work(store: Store, target: Path, *, beside: bool) -> Iterator[tuple[Path, P
         yield folder / FILE_NAME, links
 
 
-def _snapshot(store: Store, copy: Path, links: Path | None) -> bundle.Content:
-    """Copy the file of the store, and hold on to the cold files that it lists."""
+def _snapshot(
+    store: Store, copy: Path, links: Path | None
+) -> tuple[bundle.Content, tuple[str, ...]]:
+    """Copy the file of the store, and hold on to the cold files that it lists and that are whole.
+
+    Returns what to write, and the files that are left out: the copy does not list them.
+    """
     for _ in range(TRIES):
         room.remove(copy)
         if store.read_only:
@@ -174,16 +188,28 @@ def _snapshot(store: Store, copy: Path, links: Path | None) -> bundle.Content:
             _copy_what_is_committed(store, copy)
         rows, listed = checks.look(copy)
         cold = _held(store, listed, links)
-        if cold is not None:
-            return bundle.Content(
-                files={FILE_NAME: copy, **cold},
-                guardian=__version__,
-                schema=max(known_versions()),
-                made_at=datetime.now(UTC).isoformat(timespec="seconds"),
-                rows=rows,
-            )
+        gone = listed.keys() - cold.keys()
+        if not gone <= _listed(store):
+            continue  # they were merged or deleted since
+        lost = sorted(gone | checks.unreadable(cold, listed))
+        if lost:
+            checks.leave_out(copy, lost)
+            rows, listed = checks.look(copy)
+        content = bundle.Content(
+            files={FILE_NAME: copy, **{name: cold[name] for name in sorted(listed)}},
+            guardian=__version__,
+            schema=max(known_versions()),
+            made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            rows=rows,
+        )
+        return content, tuple(lost)
     msg = "cold files went away while they were copied, again and again; try once more"
     raise StoreError(msg)
+
+
+def _listed(store: Store) -> set[str]:
+    with store.read() as reader:
+        return {row["file"] for row in reader.rows("SELECT file FROM cold_file")}
 
 
 def _copy_what_is_committed(store: Store, copy: Path) -> None:
@@ -220,19 +246,15 @@ def _copy_private(source: Path, copy: Path) -> None:
     shutil.copyfile(source, copy)
 
 
-def _held(store: Store, listed: dict[str, int], links: Path | None) -> dict[str, Path] | None:
-    """Return the cold files by name, linked so that they stay; None when one is gone."""
+def _held(store: Store, listed: dict[str, int], links: Path | None) -> dict[str, Path]:
+    """Return the cold files that are there by name, linked so that they stay."""
     held: dict[str, Path] = {}
     for number, name in enumerate(sorted(listed)):
         assert store.path is not None
-        held[name] = path = store.path.parent / name
-        try:
-            if links is not None:
-                held[name] = _linked(path, links / f"{number}.parquet")
-            else:
-                path.stat()
-        except FileNotFoundError:
-            return None
+        path = store.path.parent / name
+        with contextlib.suppress(FileNotFoundError):
+            path.stat()
+            held[name] = _linked(path, links / f"{number}.parquet") if links else path
     return held
 
 

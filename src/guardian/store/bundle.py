@@ -37,7 +37,7 @@ MANIFEST = "manifest.json"
 KEY, DATA = "key.age", "backup.tar.zst.age"
 """The two members of an encrypted backup."""
 FORMAT = 1
-_NAMES = re.compile(
+NAMES = re.compile(
     r"guardian\.duckdb|cold/[a-z_]{1,40}/day=\d{4}-\d{2}-\d{2}/[0-9a-f]{32}\.parquet"
 )
 """The only files that a backup may hold, besides the list."""
@@ -193,8 +193,12 @@ def extract(
     *,
     room_bytes: int,
     done: Callable[[int], None] = lambda _bytes: None,
+    spoilt: list[str] | None = None,
 ) -> Manifest:
     """Write a backup's files below ``folder`` and check each against the list.
+
+    ``spoilt`` takes the names of cold files that are not as the list says, which is otherwise
+    an error like any other.
 
     Raises:
         InputError: it is damaged, or holds what no backup holds.
@@ -204,8 +208,8 @@ def extract(
     try:
         with path.open("rb") as file:
             if not is_encrypted(path):
-                return _read_tar(file, folder, room_bytes, done)
-            return _read_encrypted(file, folder, passphrase, room_bytes, done)
+                return _read_tar(file, folder, room_bytes, done, spoilt)
+            return _read_encrypted(file, folder, passphrase, room_bytes, done, spoilt)
     except (tarfile.TarError, zstandard.ZstdError, pyrage.DecryptError, EOFError) as error:
         msg = f"{path}: the backup is damaged: {error}"
         raise InputError(msg) from error
@@ -217,6 +221,7 @@ def _read_encrypted(
     passphrase: str | None,
     room_bytes: int,
     done: Callable[[int], None],
+    spoilt: list[str] | None,
 ) -> Manifest:
     if passphrase is None:
         msg = "the backup is encrypted; name its passphrase: --passphrase-file FILE"
@@ -245,7 +250,7 @@ def _read_encrypted(
             pyrage.decrypt_io(sealed, sink, [identity])
 
     with _piped(decrypt) as plain:
-        return _read_tar(plain, folder, room_bytes, done)
+        return _read_tar(plain, folder, room_bytes, done, spoilt)
 
 
 def _members(file: IO[bytes]) -> Iterator[tuple[str, _Member]]:
@@ -301,7 +306,11 @@ class _Member:
 
 
 def _read_tar(
-    packed: IO[bytes], folder: Path, room_bytes: int, done: Callable[[int], None]
+    packed: IO[bytes],
+    folder: Path,
+    room_bytes: int,
+    done: Callable[[int], None],
+    spoilt: list[str] | None,
 ) -> Manifest:
     found: dict[str, Entry] = {}
     left = room_bytes
@@ -310,8 +319,8 @@ def _read_tar(
     )
     for name, member in _members(plain):
         if name == MANIFEST:
-            return _checked(member, found)
-        if not _NAMES.fullmatch(name) or name in found:
+            return _checked(member, found, spoilt)
+        if not NAMES.fullmatch(name) or name in found:
             msg = f"the backup holds a file that is none of ours: {name[:80]!r}"
             raise InputError(msg)
         left -= member.size
@@ -342,7 +351,7 @@ def _unpack(content: _Member, name: str, path: Path, done: Callable[[int], None]
     return Entry(name=name, bytes=size, sha256=reader.digest())
 
 
-def _checked(content: _Member, found: dict[str, Entry]) -> Manifest:
+def _checked(content: _Member, found: dict[str, Entry], spoilt: list[str] | None) -> Manifest:
     if content.size > _MANIFEST_MOST:
         msg = "the backup is damaged: its list is too long"
         raise InputError(msg)
@@ -356,8 +365,14 @@ def _checked(content: _Member, found: dict[str, Entry]) -> Manifest:
         raise InputError(msg)
     listed = {entry.name: entry for entry in manifest.files}
     for name in sorted(listed.keys() | found.keys()):
-        if listed.get(name) != found.get(name):
-            msg = f"the backup is damaged: {name[:120]} is not as its list says"
+        if listed.get(name) == found.get(name):
+            continue
+        cold = name in listed and name in found and name.startswith("cold/")
+        if cold and spoilt is not None:
+            spoilt.append(name)
+        else:
+            rest = "; with --force all but it is restored" if cold else ""
+            msg = f"the backup is damaged: {name[:120]} is not as its list says{rest}"
             raise InputError(msg)
     return manifest
 

@@ -7,29 +7,58 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from guardian.errors import InputError
-from guardian.store.connection import FILE_NAME
+from guardian.store import bundle
+from guardian.store.failures import mapped_errors
 from guardian.store.migrations import known_versions
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def check(path: Path) -> int:
-    """Open a store's file, read every table to its end, and return the rows of both tiers.
+def check(path: Path) -> tuple[int, list[str]]:
+    """Open a store's file and read every table of both tiers to its end.
+
+    Returns the rows that there should be, and the cold files that are damaged or not there.
 
     Raises:
         InputError: it is not a store of a Guardian that this one knows, or is damaged.
     """
     rows, listed = look(path)
-    for name, expected in listed.items():
-        file = path.parent / name
-        if not file.exists() and path.name != FILE_NAME:
-            continue  # a bare file of an older Guardian, whose cold tier stayed behind
-        found = _count_cold(file)
-        if found != expected:
-            msg = f"{name}: the cold file is damaged: {found} of {expected} rows"
-            raise InputError(msg)
-    return rows
+    if strange := [name for name in listed if not bundle.NAMES.fullmatch(name)]:
+        msg = f"{path}: lists a cold file that is none of ours: {strange[0][:80]!r}"
+        raise InputError(msg)
+    found = {name: path.parent / name for name in listed}
+    return rows, [name for name in listed if _count_cold(found[name]) != listed[name]]
+
+
+def unreadable(files: dict[str, Path], rows: dict[str, int]) -> set[str]:
+    """Return the cold files whose end, which says what is in them, is not as it should be."""
+    bad = set()
+    with duckdb.connect(":memory:") as connection:
+        for name, path in files.items():
+            try:
+                found = connection.execute(
+                    "SELECT num_rows FROM parquet_file_metadata(?)", [str(path)]
+                ).fetchone()
+            except duckdb.Error:
+                found = None
+            if found != (rows[name],):
+                bad.add(name)
+    return bad
+
+
+def leave_out(path: Path, names: list[str]) -> None:
+    """Take cold files off the list of a copy of a store, which nobody has open.
+
+    Raises:
+        StoreError: the copy could not be written.
+    """
+    with mapped_errors(path), duckdb.connect(str(path)) as connection:
+        tables = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+        for table in ("cold_file", "cold_span"):
+            if (table,) in tables:
+                connection.execute(f"DELETE FROM {table} WHERE list_contains(?, file)", [names])
+        connection.execute("CHECKPOINT")
 
 
 def look(path: Path) -> tuple[int, dict[str, int]]:
@@ -63,13 +92,13 @@ def _read_whole(connection: duckdb.DuckDBPyConnection, table: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _count_cold(path: Path) -> int:
+def _count_cold(path: Path) -> int | None:
+    """Return the rows of a cold file; None when it cannot be read to its end."""
     try:
         with duckdb.connect(":memory:") as connection:
             row = connection.execute(
                 "SELECT count(*), count(hash(t)) FROM read_parquet(?) AS t", [str(path)]
             ).fetchone()
-            return int(row[0]) if row else 0
-    except duckdb.Error as error:
-        msg = f"{path.name}: the cold file is damaged: {str(error).splitlines()[0]}"
-        raise InputError(msg) from error
+            return int(row[0]) if row else None
+    except duckdb.Error:
+        return None

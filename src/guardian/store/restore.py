@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -38,6 +39,15 @@ FLOOR_BYTES = 256 << 20
 """So much disk a restored store leaves free at least."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """The rows restored, where the former store is, and the cold files that were damaged."""
+
+    rows: int
+    kept: Path | None
+    left_out: tuple[str, ...]
+
+
 def place(
     backup: Path,
     directory: Path,
@@ -45,8 +55,10 @@ def place(
     passphrase: str | None = None,
     force: bool = False,
     progress: Callable[[int, int], None] = lambda _done, _whole: None,
-) -> tuple[int, Path | None]:
-    """Check a backup and let it take the store's place; return its rows and the former store.
+) -> Placed:
+    """Check a backup and let it take the store's place.
+
+    With ``force`` cold files that are damaged in the backup are left out.
 
     Raises:
         InputError: the backup is damaged or too new; nothing was changed.
@@ -67,7 +79,7 @@ def place(
     shutil.rmtree(staging, ignore_errors=True)
     (staging / archive.FOLDER).mkdir(parents=True)
     try:
-        rows = _stage(backup, staging, passphrase, progress)
+        rows, left_out = _stage(backup, staging, passphrase, progress, force=force)
         # The daemon may have been started meanwhile.
         with turn(directory), _way_made(directory, force=force):
             kept = free_name(directory) if present(directory) else None
@@ -77,7 +89,7 @@ def place(
         if not restoring(directory):
             shutil.rmtree(staging, ignore_errors=True)
         raise
-    return rows, directory / kept if kept else None
+    return Placed(rows=rows, kept=directory / kept if kept else None, left_out=left_out)
 
 
 def _make_ready(directory: Path, kept: str | None) -> None:
@@ -93,8 +105,11 @@ def _stage(
     staging: Path,
     passphrase: str | None,
     progress: Callable[[int, int], None],
-) -> int:
-    """Unpack, check and migrate a backup below ``staging``; return its rows."""
+    *,
+    force: bool,
+) -> tuple[int, tuple[str, ...]]:
+    """Unpack, check and migrate a backup below ``staging``; return its rows and what is lost."""
+    lost: list[str] = []
     left = shutil.disk_usage(staging).free - FLOOR_BYTES
     file = staging / FILE_NAME
     if not bundle.is_bundle(backup):
@@ -113,16 +128,37 @@ def _stage(
             done += number
             progress(done, 0)
 
-        manifest = bundle.extract(backup, staging, passphrase, room_bytes=left, done=count)
+        manifest = bundle.extract(
+            backup,
+            staging,
+            passphrase,
+            room_bytes=left,
+            done=count,
+            spoilt=lost if force else None,
+        )
         if manifest.schema > max(known_versions()):
             msg = f"{backup}: was written by a newer Guardian ({manifest.guardian})"
             raise InputError(msg)
-        rows = checks.check(file)
+        rows, damaged = checks.check(file)
         if rows != manifest.rows:
             msg = f"{backup}: the backup is damaged: {rows} rows of {manifest.rows}"
             raise InputError(msg)
+        if damaged and not force:
+            msg = f"{damaged[0]}: the cold file is damaged; with --force all but it is restored"
+            raise InputError(msg)
+        lost = sorted({*lost, *damaged})
+        if lost:
+            rows = _without(file, lost)
     Store.open(staging, keep_former=False).close()  # brings its schema up to date
-    return rows
+    return rows, tuple(lost)
+
+
+def _without(file: Path, lost: list[str]) -> int:
+    """Take damaged cold files out of a staged store; return the rows that are left."""
+    for name in lost:
+        (file.parent / name).unlink(missing_ok=True)
+    checks.leave_out(file, lost)
+    return checks.look(file)[0]
 
 
 @contextlib.contextmanager
