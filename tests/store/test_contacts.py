@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guardian.store import archive, clock, contacts, deletion
+from guardian.store import archive, clock, contacts, deletion, ingest
 from guardian.store.limits import Limits
 
 if TYPE_CHECKING:
@@ -95,3 +95,12 @@ def test_where_nothing_is_gone_all_is_counted_anew(counted: Store) -> None:
     with counted.transaction() as tx:
         tx.execute("DELETE FROM name_hit")
     assert recount(counted) == (0, None, DAYS)
+
+
+def test_a_source_read_anew_is_counted_once(counted: Store) -> None:
+    ingest.forget(counted, 1)
+    contacts.update(counted)
+    assert sums(counted) == (0, None, 0)
+    ask(counted, 1000, f"SELECT $now - to_days(d::INTEGER) AS ts FROM range({DAYS}) r(d)", now=NOW)
+    contacts.update(counted)
+    assert sums(counted) == (DAYS, DAYS, DAYS)

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from guardian.model.secrets import hide_bytes
-from guardian.store import recall, rollup
+from guardian.store import contacts, recall, rollup
 from guardian.store.limits import TABLES
 
 if TYPE_CHECKING:
@@ -125,11 +125,12 @@ def forget(store: Store, source_id: int) -> None:
     """Take back every row of a source whose reading was cut short and begins anew.
 
     Those archived meanwhile are brought back first; flows that were summed are taken out of
-    the sums.
+    the sums, and contacts are counted anew, as far back as every row is at hand.
     """
     recall.recall(store, source_id)
     with store.transaction() as tx:
         rollup.take_back(tx, source_id)
+        contacts.rebuild(tx)
         for table in TABLES:
             tx.execute(f"DELETE FROM {table} WHERE source_id = ?", [source_id])
         for table in ("reject_count", "quarantine"):
