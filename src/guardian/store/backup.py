@@ -22,6 +22,7 @@ from guardian import __version__
 from guardian.errors import StoreError, StoreFullError, UsageError
 from guardian.model import words
 from guardian.store import bundle, checks, retention, room, settle
+from guardian.store.cold_lost import MISSING
 from guardian.store.connection import FILE_NAME, Store
 from guardian.store.failures import mapped_errors
 from guardian.store.migrations import known_versions
@@ -178,7 +179,7 @@ def _snapshot(
 ) -> tuple[bundle.Content, tuple[str, ...]]:
     """Copy the file of the store, and hold on to the cold files that it lists and that are whole.
 
-    Returns what to write, and the files that are left out: the copy does not list them.
+    Returns what to write, and the files that are left out, noted in the copy as lost.
     """
     for _ in range(TRIES):
         room.remove(copy)
@@ -191,9 +192,10 @@ def _snapshot(
         gone = listed.keys() - cold.keys()
         if not gone <= _listed(store):
             continue  # they were merged or deleted since
-        lost = sorted(gone | checks.unreadable(cold, listed))
-        if lost:
-            checks.leave_out(copy, lost)
+        bad = dict.fromkeys(gone, MISSING)
+        bad |= dict.fromkeys(checks.unreadable(cold, listed), "is damaged")
+        if bad:
+            checks.lose(copy, bad)
             rows, listed = checks.look(copy)
         content = bundle.Content(
             files={FILE_NAME: copy, **{name: cold[name] for name in sorted(listed)}},
@@ -202,7 +204,7 @@ def _snapshot(
             made_at=datetime.now(UTC).isoformat(timespec="seconds"),
             rows=rows,
         )
-        return content, tuple(lost)
+        return content, tuple(checks.lost(copy))
     msg = "cold files went away while they were copied, again and again; try once more"
     raise StoreError(msg)
 

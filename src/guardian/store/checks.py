@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -47,18 +48,31 @@ def unreadable(files: dict[str, Path], rows: dict[str, int]) -> set[str]:
     return bad
 
 
-def leave_out(path: Path, names: list[str]) -> None:
-    """Take cold files off the list of a copy of a store, which nobody has open.
+def lose(path: Path, reasons: dict[str, str]) -> None:
+    """Note cold files as lost in a copy of today's store, which nobody has open.
 
     Raises:
         StoreError: the copy could not be written.
     """
+    noted_at = datetime.now(UTC).replace(tzinfo=None)
     with mapped_errors(path), duckdb.connect(str(path)) as connection:
-        tables = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
-        for table in ("cold_file", "cold_span"):
-            if (table,) in tables:
-                connection.execute(f"DELETE FROM {table} WHERE list_contains(?, file)", [names])
+        for name, reason in reasons.items():
+            connection.execute(
+                "INSERT INTO cold_lost SELECT file, table_name, day, rows, ?, ? FROM cold_file "
+                "WHERE file = ?",
+                [reason, noted_at, name],
+            )
+            connection.execute("DELETE FROM cold_file WHERE file = ?", [name])
         connection.execute("CHECKPOINT")
+
+
+def lost(path: Path) -> list[str]:
+    """Return the cold files that a copy of today's store notes as lost."""
+    with mapped_errors(path), duckdb.connect(str(path), read_only=True) as connection:
+        return [
+            name
+            for (name,) in connection.execute("SELECT file FROM cold_lost ORDER BY 1").fetchall()
+        ]
 
 
 def look(path: Path) -> tuple[int, dict[str, int]]:

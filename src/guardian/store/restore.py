@@ -147,18 +147,11 @@ def _stage(
             msg = f"{damaged[0]}: the cold file is damaged; with --force all but it is restored"
             raise InputError(msg)
         lost = sorted({*lost, *damaged})
-        if lost:
-            rows = _without(file, lost)
-    Store.open(staging, keep_former=False).close()  # brings its schema up to date
-    return rows, tuple(lost)
-
-
-def _without(file: Path, lost: list[str]) -> int:
-    """Take damaged cold files out of a staged store; return the rows that are left."""
-    for name in lost:
-        (file.parent / name).unlink(missing_ok=True)
-    checks.leave_out(file, lost)
-    return checks.look(file)[0]
+        for name in lost:
+            (staging / name).unlink(missing_ok=True)
+    # That brings its schema up to date, and notes what is missing.
+    Store.open(staging, keep_former=False).close()
+    return checks.look(file)[0] if lost else rows, tuple(lost)
 
 
 @contextlib.contextmanager
