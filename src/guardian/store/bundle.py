@@ -18,7 +18,6 @@ import io
 import os
 import re
 import tarfile
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
@@ -28,6 +27,7 @@ import zstandard
 
 from guardian.errors import InputError, StoreError, StoreFullError, UsageError
 from guardian.model import words
+from guardian.store.pipe import piped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -137,7 +137,7 @@ def _write_encrypted(content: Content, out: IO[bytes], passphrase: str) -> None:
     out.write(_header(KEY, len(key)) + key + _padding(len(key)))
     at = out.tell()
     out.write(_header(DATA, 0))
-    with _piped(lambda sink: _write_tar(content, sink)) as source:
+    with piped(lambda sink: _write_tar(content, sink)) as source:
         pyrage.encrypt_io(source, out, [identity.to_public()])
     size = out.tell() - at - tarfile.BLOCKSIZE
     out.write(_padding(size) + bytes(2 * tarfile.BLOCKSIZE))
@@ -154,23 +154,6 @@ def _header(name: str, size: int) -> bytes:
 
 def _padding(size: int) -> bytes:
     return bytes(-size % tarfile.BLOCKSIZE)
-
-
-@contextlib.contextmanager
-def _piped(work: Callable[[IO[bytes]], None]) -> Iterator[IO[bytes]]:
-    """Run ``work`` in a thread and give what it writes as something to read."""
-
-    def run() -> None:
-        with os.fdopen(write_end, "wb") as sink:
-            work(sink)
-
-    read_end, write_end = os.pipe()
-    # What fails in there, whatever it is, is raised here: what it wrote ends too early then.
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="backup") as pool:
-        writing = pool.submit(run)
-        with os.fdopen(read_end, "rb") as source:
-            yield source
-    writing.result()
 
 
 def is_encrypted(path: Path) -> bool:
@@ -249,7 +232,7 @@ def _read_encrypted(
         with contextlib.suppress(BrokenPipeError):
             pyrage.decrypt_io(sealed, sink, [identity])
 
-    with _piped(decrypt) as plain:
+    with piped(decrypt) as plain:
         return _read_tar(plain, folder, room_bytes, done, spoilt)
 
 
