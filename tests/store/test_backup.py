@@ -496,6 +496,25 @@ def test_while_a_store_is_replaced_nobody_opens_it(
     assert [b"lock" in said for said in tried] == [True]
 
 
+def test_a_restored_store_is_its_owners_only_from_the_start(
+    filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, target = tmp_path / "new", tmp_path / "copy"
+    backup.backup(filled, target)
+    home.mkdir(mode=0o755)
+    seen: list[int] = []
+    extract = bundle.extract
+
+    def watched(path: Path, folder: Path, *words: Any, **more: Any) -> bundle.Manifest:
+        seen.append(stat.S_IMODE(folder.stat().st_mode))
+        return extract(path, folder, *words, **more)
+
+    monkeypatch.setattr(bundle, "extract", watched)
+    backup.restore(target, home)
+    assert seen == [0o700]
+    assert stat.S_IMODE((home / "guardian.duckdb").stat().st_mode) == 0o600
+
+
 def test_a_store_that_was_begun_meanwhile_is_kept(filled: Store, tmp_path: Path) -> None:
     home, target = tmp_path / "new", tmp_path / "copy"
     backup.backup(filled, target)

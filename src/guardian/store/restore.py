@@ -77,7 +77,8 @@ def place(
         pass
     staging = directory / STAGING
     shutil.rmtree(staging, ignore_errors=True)
-    (staging / archive.FOLDER).mkdir(parents=True)
+    staging.mkdir(mode=0o700)
+    (staging / archive.FOLDER).mkdir()
     try:
         rows, left_out = _stage(backup, staging, passphrase, progress, force=force)
         # The daemon may have been started meanwhile.
@@ -140,6 +141,7 @@ def _stage(
             msg = f"{backup}: was written by a newer Guardian ({manifest.guardian})"
             raise InputError(msg)
         rows, damaged = checks.check(file)
+        file.chmod(0o600)
         if rows != manifest.rows:
             msg = f"{backup}: the backup is damaged: {rows} rows of {manifest.rows}"
             raise InputError(msg)
