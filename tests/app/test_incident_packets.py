@@ -97,6 +97,21 @@ def test_a_number_given_again_has_not_the_packets_of_the_story_before(
     assert Packets(store, config).of(incident) == before
 
 
+def test_packets_that_come_after_an_empty_cut_stay(
+    evening: tuple[Store, Config, Path], tmp_path: Path
+) -> None:
+    store, _, capture = evening
+    incident, _ = _beacon(store)
+    packets = Packets(store, Config(data=tmp_path / "elsewhere"))
+    aside = capture.with_name("aside")
+    capture.rename(aside)
+    assert packets.of(incident).packets == 0
+    aside.rename(capture)
+    found = packets.of(incident)
+    assert found.packets > 100
+    assert found.path.exists()
+
+
 def test_a_copy_is_written_once(evening: tuple[Store, Config, Path], tmp_path: Path) -> None:
     store, config, _ = evening
     incident, _ = _beacon(store)

@@ -105,7 +105,7 @@ class Packets:
         with self.store.read() as reader:
             rows = reader.rows(
                 "SELECT id FROM incident WHERE list_contains($levels, level) "
-                "AND last_seen > $since AND merged_into IS NULL ORDER BY last_seen DESC LIMIT 20",
+                "AND last_seen > $since AND merged_into IS NULL ORDER BY last_seen DESC LIMIT 5",
                 {"levels": list(PRESERVED), "since": now - PRESERVE_WITHIN},
             )
         fresh = [
@@ -181,7 +181,8 @@ class Packets:
             return best
         partial.replace(target)
         for each in older:
-            _remove(each)
+            if each != target:
+                _remove(each)
         _about(target).write_bytes(msgspec.json.encode(asdict(got)))
         return _evidence(target, got)
 
