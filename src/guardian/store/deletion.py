@@ -13,7 +13,7 @@ from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from guardian.errors import StoreError, StoreRetryError
-from guardian.store import archive, clock, kept, rollup, room
+from guardian.store import archive, clock, kept, rollup, room, settle
 from guardian.store.limits import TABLES
 
 if TYPE_CHECKING:
@@ -29,6 +29,10 @@ A_DAY = timedelta(days=1)
 FRUITLESS_ROWS = 500_000
 """So many rows of the fast tier must give something back: DuckDB frees whole groups of 122,880
 rows, and those that are left of a few are first moved together."""
+FRUITLESS_PAUSE = timedelta(hours=1)
+"""After deleting for free disk that gave none back, no more goes for that reason for so long."""
+NOTHING_BACK = "; that gave no room back"
+"""What the log of deletions says of it."""
 FRUITLESS_BYTES = 2 << 20
 """So many bytes of cold files must show on the disk: noting that they went takes blocks too."""
 
@@ -82,6 +86,8 @@ def by_room(store: Store, limits: Limits, now: datetime) -> int:
         wanting = _wanting(store, limits)
         horizon = _oldest_end(store, wanting.table, now) if wanting else None
         if wanting is None or horizon is None:
+            break
+        if wanting.disk and _fruitless_lately(store, now):
             break
         if wanting.disk and _held(store, wanting.table, horizon):
             log.warning(
@@ -166,7 +172,7 @@ def _held(store: Store, table: str, before: datetime) -> bool:
 
     The disk gets their room back only when that name goes too.
     """
-    if store.path is None:
+    if store.path is None or not any(store.path.parent.glob(f"{settle.WORK}*")):
         return False
     with store.read() as reader:
         files = reader.rows(
@@ -179,6 +185,21 @@ def _held(store: Store, table: str, before: datetime) -> bool:
     return False
 
 
+def _fruitless_lately(store: Store, now: datetime) -> bool:
+    """Return whether deleting for free disk gave none back a short while ago.
+
+    Something else holds or eats it then: a snapshot of the disk, or another program.
+    """
+    with store.read() as reader:
+        return bool(
+            reader.value(
+                "SELECT count(*) FROM retention_log WHERE deleted_at > ? AND deleted_at <= ? "
+                "AND ends_with(reason, ?)",
+                [now - FRUITLESS_PAUSE, now, NOTHING_BACK],
+            )
+        )
+
+
 def _note_fruitless(store: Store, wanting: Wanting, now: datetime) -> None:
     log.warning(
         "%s, but deleting the oldest of %s gave no room back: no more goes in this round",
@@ -187,10 +208,10 @@ def _note_fruitless(store: Store, wanting: Wanting, now: datetime) -> None:
     )
     with store.transaction() as tx:
         tx.execute(
-            "UPDATE retention_log SET reason = reason || '; that gave no room back' "
+            "UPDATE retention_log SET reason = reason || ? "
             "WHERE deleted_at = ? AND table_name = ? AND reason = ? AND before_ts = "
             "(SELECT max(before_ts) FROM retention_log WHERE deleted_at = ? AND table_name = ?)",
-            [now, wanting.table, wanting.reason, now, wanting.table],
+            [NOTHING_BACK, now, wanting.table, wanting.reason, now, wanting.table],
         )
 
 

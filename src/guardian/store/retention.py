@@ -12,7 +12,7 @@ from datetime import timedelta
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
-from guardian.errors import StoreError
+from guardian.errors import StoreError, StoreRetryError
 from guardian.store import archive, clock, deletion, engine, rollup, room, settings
 from guardian.store.limits import Limits
 
@@ -65,9 +65,17 @@ class Keeper:
         Raises:
             StoreError: the disk refused; what was done so far stands.
         """
-        tick(self._store, now=now)
+        late: StoreRetryError | None = None
+        try:
+            tick(self._store, now=now)
+        except StoreRetryError as error:  # sums that lack memory keep no limit from being kept
+            late = error
         if monotonic() < self._due_at and deletion.short(self._store, self._limits) is None:
+            if late:
+                raise late
             return None
+        if late:
+            log.warning("before the round: %s", late)
         report = enforce(self._store, self._limits, now=now)
         self._due_at = monotonic() + self._limits.every_s
         return report
