@@ -124,3 +124,16 @@ def test_a_full_disk_is_said_although_nothing_is_left_to_undo(tmp_path: Path) ->
     file.write_text("SELECT 1")
     with pytest.raises(StoreFullError, match="No space left"):
         migrations._apply(Full(), 1, file, None)  # type: ignore[arg-type]
+
+
+def test_what_only_adds_needs_no_room_for_a_copy(
+    home: Path, due: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = shutil.disk_usage(home)._replace(free=0)
+    monkeypatch.setattr(migrations.shutil, "disk_usage", lambda _: free)
+    due(GOOD)
+    with pytest.raises(StoreFullError, match="the copy that is kept before"):
+        Store.open(home)
+    due(f"-- Only adds: a table.\n{GOOD}")
+    assert sources(home) == 1
+    assert names(home) == ["guardian.duckdb"]

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent / "migrations"
 """Where the files are."""
+ADDS = "-- Only adds"
+"""How a migration begins that changes nothing that is there: its transaction undoes it whole, so
+that a disk without room for a copy keeps no store from being opened."""
 BEFORE, RUNNING = ".before-", ".migrating-"
 """In the name of the former file's copy, before the number of the first migration that it has
 not had: when all is done, and until then."""
@@ -56,7 +59,12 @@ def migrate(
     if missing and done and path and keep_former and former is None:
         connection.execute("CHECKPOINT")
         former = path.with_name(f"{path.name}{RUNNING}{missing[0]:04d}")
-        _keep(path, former)
+        try:
+            _keep(path, former)
+        except StoreFullError:
+            if not all(files[version].read_text().startswith(ADDS) for version in missing):
+                raise
+            former = None
     try:
         for version in missing:
             _apply(cursor, version, files[version], path)

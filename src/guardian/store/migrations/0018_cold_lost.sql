@@ -1,4 +1,4 @@
--- What became of cold files that the store does not list, or not any more.
+-- Only adds: what became of cold files that the store does not list, or not any more.
 
 -- Files that cannot be read: missing, or damaged. Their rows are in no tier until the file is
 -- whole again; then it is listed again.
