@@ -256,6 +256,28 @@ def test_the_cold_tier_of_a_lost_store_is_kept(store: Store) -> None:
     new.close()
 
 
+def test_files_that_cannot_be_moved_aside_leave_no_empty_folders(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert store.path is not None
+    stray = store.path.parent / "cold" / "flow" / "day=2020-01-01" / "stray.parquet"
+    stray.parent.mkdir(parents=True)
+    stray.write_bytes(b"of somebody else")
+
+    def refused(*_: object) -> None:
+        raise OSError(18, "another disk")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", refused)
+        for _ in range(2):
+            archive.sweep(store)
+    assert stray.exists()
+    assert not list(store.path.parent.glob("cold.unlisted-*"))
+    archive.sweep(store)
+    assert not stray.exists()
+    assert list((store.path.parent / "cold.unlisted-1").rglob("stray.parquet"))
+
+
 def test_a_main_file_that_is_put_back_finds_its_cold_files(store: Store) -> None:
     assert store.path is not None
     fill(store, 12)

@@ -31,9 +31,9 @@ def reasons(store: Store, *, now: datetime) -> list[tuple[str, str, str]]:
     found = [(state, "store", text) for text in _lines(lost, store.path.parent)]
     for folder, number in cold_files.put_aside(store):
         text = (
-            f"{number} cold files that this store does not know were moved to {folder}: they are "
-            "of a store that lay here before, most likely. Delete the folder if you do not want "
-            "them"
+            f"{number} cold {'file' if number == 1 else 'files'} that this store does not know "
+            f"went to {folder}: of a store that lay here before, most likely. Delete the folder "
+            "if you do not want it"
         )
         found.append(("amber", "store", text))
     return found

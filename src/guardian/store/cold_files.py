@@ -182,9 +182,11 @@ def _put_aside(home: Path, names: Collection[str]) -> int:
             (home / name).rename(place)
         except OSError as error:
             log.warning("%s could not be moved to %s: %s", home / name, place, error.strerror)
+            _remove_empty(place.parent, place.parent.parent, target)
             continue
         moved += 1
-    log.warning("%d cold files that this store does not know were moved to %s", moved, target)
+    if moved:
+        log.warning("%d cold files that this store does not know were moved to %s", moved, target)
     return moved
 
 
@@ -198,11 +200,15 @@ def bring_back(home: Path, name: str) -> bool:
         with contextlib.suppress(OSError):
             place.parent.mkdir(parents=True, exist_ok=True)
             aside.rename(place)
-            for empty in (aside.parent, aside.parent.parent, folder):
-                with contextlib.suppress(OSError):
-                    empty.rmdir()
+            _remove_empty(aside.parent, aside.parent.parent, folder)
             return True
     return False
+
+
+def _remove_empty(*folders: Path) -> None:
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def put_aside(store: Store) -> list[tuple[Path, int]]:

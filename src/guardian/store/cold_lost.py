@@ -7,6 +7,7 @@ its end where a merge failed over it, and before it is listed again.
 from __future__ import annotations
 
 import logging
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MISSING = "is missing"
+BACK_S = 10.0
+"""Files that are whole again are read to their end for so many seconds, then in the next round: a
+start waits for it."""
 
 _whole: WeakKeyDictionary[Store, dict[str, tuple[int, int]]] = WeakKeyDictionary()
 """Files that were found whole in this run, with their size and time of change then."""
@@ -54,7 +58,13 @@ def look(store: Store) -> bool:
         store, {row["table_name"] for row in bad}, {row["file"]: wrong[row["file"]] for row in bad}
     )
     back = [row for row in missed if row["file"] not in wrong]
-    return any([bool(bad), *(_take_back(store, row) for row in back)])
+    until = monotonic() + BACK_S
+    changed = bool(bad)
+    for row in back:
+        if monotonic() > until:  # each is read to its end; the next round goes on
+            break
+        changed = _take_back(store, row) or changed
+    return changed
 
 
 def read_through(store: Store, table: str, day: date) -> bool:
