@@ -29,7 +29,13 @@ from guardian.app.sources import with_updated_rules
 from guardian.app.supervisor import keep
 from guardian.collect.base import Closing, Holding
 from guardian.collect.reader import drain
-from guardian.errors import ConfigError, GuardianError, RefusedError
+from guardian.errors import (
+    ConfigError,
+    GuardianError,
+    RefusedError,
+    StoreFullError,
+    StoreReadOnlyError,
+)
 from guardian.ops.health import forget_components, set_component
 from guardian.ops.status import status
 from guardian.respond import protect
@@ -119,10 +125,12 @@ class Daemon:
         listening = bind(self._config.listen)
         server = self._server(loop)
         answering = await rpc.serve(service, self._data())
-        await asyncio.to_thread(
-            ingest.begin, self._store, [each.source for each in self._collectors]
-        )
-        await asyncio.to_thread(forget_components, self._store)
+        # A disk that cannot be written is said by the store; what it holds is shown.
+        with contextlib.suppress(StoreFullError, StoreReadOnlyError):
+            await asyncio.to_thread(
+                ingest.begin, self._store, [each.source for each in self._collectors]
+            )
+            await asyncio.to_thread(forget_components, self._store)
         tasks = [asyncio.create_task(each) for each in self._loops()]
         page = asyncio.create_task(server.serve(sockets=[listening]))
         tasks.append(asyncio.create_task(self._announce(server, listening, ready)))
