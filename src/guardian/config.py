@@ -133,6 +133,7 @@ def _refuse_senseless(config: Config, name: str) -> None:
         ("web.timezone", words.zone, [config.web.timezone]),
         ("triage.timezone", words.zone, [config.triage.timezone]),
         ("notify.digest_at", _time_of_day, [config.notify.digest_at]),
+        ("lists.rebuild_at", _time_of_day, [config.lists.rebuild_at]),
     )
     for key, check, values in asked:
         for value in values:

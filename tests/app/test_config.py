@@ -48,6 +48,7 @@ def test_a_file_sets_what_it_names_and_nothing_else() -> None:
         ("[collect]\nhome_nets = ['192.168.1.0/240']", r"collect\.home_nets: '192"),
         ("[collect]\nlog_timezone = 'Mars/Phobos'", r"collect\.log_timezone: .*Mars"),
         ("[notify]\ntimezone = 'Mars/Phobos'", r"notify\.timezone: .*Mars"),
+        ("[lists]\nrebuild_at = '25:00'", r"lists\.rebuild_at: '25:00' is no time of day"),
         ("[notify]\ndigest_at = '25:99'", r"notify\.digest_at: '25:99' is no time of day"),
     ],
 )

@@ -42,8 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except PermissionError as error:
         console.print(
-            f"guardian: {error.filename}: {error.strerror}; run it as the user that Guardian runs "
-            "as, or as root",
+            f"guardian: {error.filename or 'files'}: {error.strerror}; run it as the user that "
+            "Guardian runs as, or as root",
             style="red", markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip
         return UsageError.exit_code
