@@ -6,13 +6,15 @@ import functools
 import re
 import struct
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from guardian.collect import dnsmasq, parser_spec
 from guardian.collect.blocks import Block
-from guardian.collect.datagrams import Listener
+from guardian.collect.datagrams import QUEUE_BYTES, QUEUE_DATAGRAMS, Listener
 from guardian.collect.netflow_decode import Decoder, paired
 from guardian.collect.text_log import Reading, table_of
 from guardian.collect.text_values import Clock
@@ -112,7 +114,9 @@ class NetflowCollector(_UdpCollector):
         del final  # what was sent cannot be asked for again
         self._decoder.templates.restore(bookmark)
         self.listener.start()
-        self._taken.extend(self.listener.take())
+        left = sum(len(data) for *_, data in self._taken)
+        if left < QUEUE_BYTES and len(self._taken) < QUEUE_DATAGRAMS:
+            self._taken.extend(self.listener.take())  # else it waits, or is dropped and counted
         dropped, rejects = self._lost()
         rows: list[dict[str, Any]] = []
         counts: dict[str, tuple[int, bytes]] = {}
@@ -245,29 +249,37 @@ class SyslogCollector(_UdpCollector):
         self._make_room()
         for name, known in self._senders.items():
             rejects += known.refused(name)
-        while self._leaving:
-            batch = self._leaving.pop(0).batch(None, before=None)
-            yield self._batch(batch, rejects, dropped)
-            rejects, dropped = [], 0
+        done = [one.batch(None, before=None) for one in self._leaving]
+        self._leaving = []
         before = None if final else dnsmasq.hold_limit(now)
-        for known in list(self._senders.values()):
+        for known in self._senders.values():
             for kind, reading in list(known.readings.items()):
                 if reading.pending(before):
-                    batch = reading.batch(None, before=before)
-                    known.waiting[kind] = batch.bookmark.get("open")
-                    yield self._batch(batch, rejects, dropped)
-                    rejects, dropped = [], 0
+                    done.append(reading.batch(None, before=before))
+                    known.waiting[kind] = done[-1].bookmark.get("open")
                 if reading.idle():
                     del known.readings[kind]
                     known.waiting.pop(kind, None)
-        if rejects or dropped:
-            yield self._batch(Batch(tables={}, bookmark={}), rejects, dropped)
+        if done or rejects or dropped:
+            yield self._batch(done, rejects, dropped)
 
-    def _batch(self, batch: Batch, rejects: list[Reject], dropped: int) -> Batch:
-        """Return a batch with the bookmark of all senders, and what no reading knows of."""
+    def _batch(self, done: list[Batch], rejects: list[Reject], dropped: int) -> Batch:
+        """Return one batch of all senders: however many they are, it is one commit."""
         held = {name: waiting for name, one in self._senders.items() if (waiting := one.held())}
-        refused = (*batch.rejects, *rejects)
-        return replace(batch, bookmark={"open": held}, rejects=refused, dropped=dropped)
+        tables: dict[str, list[pa.Table]] = {}
+        for batch in done:
+            for table, rows in batch.tables.items():
+                tables.setdefault(table, []).append(rows)
+        return Batch(
+            tables={
+                table: pa.concat_tables(rows, promote_options="default")
+                for table, rows in tables.items()
+            },
+            bookmark={"open": held},
+            rejects=(*(one for batch in done for one in batch.rejects), *rejects),
+            events=sum(batch.events for batch in done),
+            dropped=dropped,
+        )
 
     def _restore(self, bookmark: Mapping[str, object]) -> None:
         """Take up the queries whose answer was still to come when Guardian ended."""

@@ -170,18 +170,21 @@ def find(
     """
     inode = mark.inode if mark is not None else None
     paths = rotated_files(log)[-MAX_ROTATED:]
-    if inode is not None:
-        paths = list(dict.fromkeys([*paths, *_with_inode(log, inode)]))
+    # Of another name: the file of the mark, or any that was given its inode since.
+    strange = set(_with_inode(log, inode)).difference(paths) if inode is not None else set()
+    paths += sorted(strange)
     fresh: list[Path] = []
     older: list[Path] = []
     inodes = {state.st_ino} if (state := _state(log)) else set()
     for path in paths:
         state = _state(path)
         if state is not None:
-            inodes.add(state.st_ino)
+            if path not in strange:
+                inodes.add(state.st_ino)
             new = state.st_ino == inode or state.st_mtime_ns > since_ns - SAME_TIME_NS
             (fresh if new else older).append(path)
     seen, unreadable = _looked(fresh)
+    unreadable = [each for each in unreadable if each.path not in strange]
     seen = _others([*seen, held] if held is not None else seen, current, inode)
     logs = [current] if current is not None else []
     own = _own(mark, [*seen, *logs]) if mark is not None else None
@@ -191,7 +194,9 @@ def find(
         own = own or _own(mark, [*seen, *logs])
     after_ns = own.mtime_ns if own is not None else since_ns
     newer: list[Seen | Unreadable] = [
-        each for each in seen if each is not own and each.mtime_ns > after_ns
+        each
+        for each in seen
+        if each is not own and each.mtime_ns > after_ns and each.path not in strange
     ]
     # Without the file of the mark, any of these may be it.
     newer += [x for x in unreadable if x.mtime_ns > after_ns or (mark is not None and own is None)]

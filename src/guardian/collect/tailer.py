@@ -141,7 +141,8 @@ class Tailer:
 
     def _chunks(self, part: Part, errors: list[str]) -> Iterator[Chunk]:
         with self._opened(part) as file:
-            if self.held is not None and part.seen.path == self.path and not part.final:
+            plain = not part.seen.packed
+            if self.held is not None and part.seen.path == self.path and plain and not part.final:
                 # What was held is let go when the mark has left it: only then was it stored.
                 self.held.keep(file.fileno(), instead=part.offset > 0)
             reader = LineReader(

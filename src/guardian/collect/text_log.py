@@ -128,22 +128,28 @@ class TextLogCollector:
             first_days=self.first_days,
             held=self._held,
         )
-        for chunk in tailer.unread(mark, final=final):
-            lines = bytes(chunk.data).removesuffix(b"\n").split(b"\n") if chunk.data else []
-            block = Block(lines=lines, start=chunk.start, end=chunk.start + len(chunk.data))
-            at = chunk.start
-            reading.arrived = _now()
-            for index, line in enumerate(lines):
-                reading.take(line, block, index)
-                at += len(line) + 1
-                if reading.lines >= BATCH_LINES:
-                    so_far = replace(chunk.mark, offset=min(at, block.end), skipping=False)
-                    yield reading.batch(so_far, before=dnsmasq.OLDEST)
-            reading.rejects.extend(chunk.rejects)
-            mark = chunk.mark
+        broken: CollectorError | None = None
+        try:
+            for chunk in tailer.unread(mark, final=final):
+                lines = bytes(chunk.data).removesuffix(b"\n").split(b"\n") if chunk.data else []
+                block = Block(lines=lines, start=chunk.start, end=chunk.start + len(chunk.data))
+                at = chunk.start
+                reading.arrived = _now()
+                for index, line in enumerate(lines):
+                    reading.take(line, block, index)
+                    at += len(line) + 1
+                    if reading.lines >= BATCH_LINES:
+                        so_far = replace(chunk.mark, offset=min(at, block.end), skipping=False)
+                        yield reading.batch(so_far, before=dnsmasq.OLDEST)
+                reading.rejects.extend(chunk.rejects)
+                mark = chunk.mark
+        except CollectorError as error:
+            broken = error  # what was read before it is stored first, or it would never be
         before = None if final else dnsmasq.hold_limit(_now())
         if reading.pending(before):
             yield reading.batch(mark, before=before)
+        if broken is not None:
+            raise broken
 
     def _snapshot(
         self, reading: Reading, bookmark: Mapping[str, object], *, final: bool
