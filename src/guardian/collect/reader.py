@@ -67,7 +67,8 @@ def drain(
             if isinstance(collector, Holding):
                 collector.not_stored(given.number - given.stored)
             raise
-        ingest.note_state(store, source_id, read.error)
+        if read.error is None or stop is None or not stop.is_set():  # closed is not broken
+            ingest.note_state(store, source_id, read.error)
     return read
 
 
