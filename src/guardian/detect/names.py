@@ -33,9 +33,11 @@ def annotate(tx: Transaction, *, after: int) -> None:
         f"SELECT lower({column}) AS name FROM {table} WHERE id > $after"
         for table, column in _SOURCES
     )
+    # Only the names asked for are looked up, so that memory does not grow with those known.
     fresh = tx.rows(
-        f"SELECT name FROM ({union}) WHERE name IS NOT NULL "
-        "AND name NOT IN (SELECT name FROM name_info)",
+        f"WITH asked AS MATERIALIZED (SELECT name FROM ({union}) WHERE name IS NOT NULL) "
+        "SELECT name FROM asked WHERE name NOT IN "
+        "(SELECT name FROM name_info WHERE name IN (SELECT name FROM asked))",
         {"after": after},
     )
     if fresh:
