@@ -109,6 +109,23 @@ def test_a_detector_that_needs_more_memory_gets_it_once(store: Store) -> None:
     assert errors[0].startswith("test.hungry: Out of Memory")
 
 
+def test_a_step_before_the_detectors_gets_more_memory_too(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def hungry(store: Store, *_: object) -> None:
+        with store.read() as reader:
+            seen.append(str(reader.value("SELECT current_setting('memory_limit')")))
+        if len(seen) == 1:
+            raise StoreRetryError("Out of Memory Error: failed to allocate")
+
+    monkeypatch.setitem(engine.PREPARE, "hungry", hungry)
+    fill(store, _scan(12))
+    assert not engine.run(store, detect.Settings(memory_mb=300)).errors
+    assert seen[1] == "300.0 MiB"
+
+
 def test_a_threshold_in_the_configuration_wins() -> None:
     store = filled(_scan(12))
     settings = detect.Settings(parameters={"scan.port_scan": {"min_ports": 40}})

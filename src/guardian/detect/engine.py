@@ -13,8 +13,9 @@ import contextlib
 import time
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from guardian.store import Reader, Store
 
 _ANNOTATE = "annotate"
+Done = TypeVar("Done")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +140,7 @@ def _run(
     return DetectReport(findings=found, seconds=time.monotonic() - started, errors=tuple(errors))
 
 
-def _with_enough(memory: _Memory, work: Callable[[], int]) -> int:
+def _with_enough(memory: _Memory, work: Callable[[], Done]) -> Done:
     """Do some work, and once more with more memory when the everyday limit was not enough."""
     try:
         return work()
@@ -157,19 +159,23 @@ def _prepare(
     after = mark.last_id if mark else 0
     memory.rows(upto - after)
     if upto > after:
-        started = time.monotonic()
-        with store.transaction() as tx:
-            addresses.annotate(tx, after=after, home_networks=settings.devices.home_networks)
-            names.annotate(tx, after=after)
-            seconds = time.monotonic() - started
-            table.set_mark(tx, _ANNOTATE, last_id=upto, ran_at=now, seconds=seconds)
+        _with_enough(memory, partial(_annotate, store, settings, now, after, upto))
     errors = []
     for name, step in PREPARE.items():
         try:
-            step(store, settings, now)
+            _with_enough(memory, partial(step, store, settings, now))
         except (StoreError, RuleError) as error:
             errors.append(f"{name}: {error}")
     return errors
+
+
+def _annotate(store: Store, settings: Settings, now: datetime, after: int, upto: int) -> None:
+    started = time.monotonic()
+    with store.transaction() as tx:
+        addresses.annotate(tx, after=after, home_networks=settings.devices.home_networks)
+        names.annotate(tx, after=after)
+        seconds = time.monotonic() - started
+        table.set_mark(tx, _ANNOTATE, last_id=upto, ran_at=now, seconds=seconds)
 
 
 def _run_one(
