@@ -59,7 +59,8 @@ class Held:
 
     def inode(self) -> int | None:
         """Return the inode of the file that is held."""
-        return self._file[1] if self._file is not None else None
+        with self._lock:
+            return self._file[1] if self._file is not None else None
 
     def open(self) -> BinaryIO:
         """Open what is held once more; the caller closes it.
