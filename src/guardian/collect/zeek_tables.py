@@ -32,8 +32,6 @@ _TLS_VERSIONS = {
 
 _LOCAL_NAME_PORTS = (5353, 5355, 137, 138)  # mDNS, LLMNR, NetBIOS: answered by no resolver
 
-_BASE = ("id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto", "uid")
-
 
 def base(records: Records) -> list[pl.Expr]:
     """Return the columns that nearly every table shares."""
