@@ -37,6 +37,12 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 11, 20, 12)
 
 
+def home_of(store: Store) -> Path:
+    """Return the data directory of a store on disk."""
+    assert store.path is not None
+    return store.path.parent
+
+
 @pytest.fixture
 def filled(store: Store) -> Store:
     """A store with a source, flows of ten days, and a cold tier of four of them."""
@@ -161,7 +167,7 @@ def cut_before_the_renames(backup_file: Path, home: Path, monkeypatch: pytest.Mo
 def test_a_mark_that_the_disk_lost_destroys_no_store(
     filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: bytes
 ) -> None:
-    home, target = filled.path.parent, tmp_path / "copy"  # type: ignore[union-attr]
+    home, target = home_of(filled), tmp_path / "copy"
     backup.backup(filled, target)
     with filled.transaction() as tx:
         tx.execute("INSERT INTO source (name, kind, path) VALUES ('precious', 'b', 'c')")
@@ -452,7 +458,7 @@ def a_daemon(directory: Path) -> Iterator[None]:
 def test_a_daemon_that_starts_while_a_backup_is_unpacked_keeps_its_store(
     filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home, target = filled.path.parent, tmp_path / "copy"  # type: ignore[union-attr]
+    home, target = home_of(filled), tmp_path / "copy"
     backup.backup(filled, target)
     before = flows(filled)
     filled.close()
@@ -476,7 +482,7 @@ def test_a_daemon_that_starts_while_a_backup_is_unpacked_keeps_its_store(
 def test_while_a_store_is_replaced_nobody_opens_it(
     filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home, target = filled.path.parent, tmp_path / "copy"  # type: ignore[union-attr]
+    home, target = home_of(filled), tmp_path / "copy"
     backup.backup(filled, target)
     filled.close()
     code = "import duckdb, sys; duckdb.connect(sys.argv[1])"
@@ -549,7 +555,7 @@ def test_what_is_left_of_a_store_is_kept_too(filled: Store, tmp_path: Path, left
 def test_nothing_of_the_store_lies_in_clear_while_a_backup_is_made(
     filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passphrase: str | None
 ) -> None:
-    home, target = filled.path.parent, tmp_path / "usb" / "copy"  # type: ignore[union-attr]
+    home, target = home_of(filled), tmp_path / "usb" / "copy"
     target.parent.mkdir()
     home.chmod(0o755)
     seen: list[Path] = []
@@ -574,7 +580,7 @@ def test_nothing_of_the_store_lies_in_clear_while_a_backup_is_made(
 def test_without_room_beside_the_store_the_clear_copy_is_not_put_elsewhere(
     filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home, usb = filled.path.parent, tmp_path / "usb"  # type: ignore[union-attr]
+    home, usb = home_of(filled), tmp_path / "usb"
     usb.mkdir()
     usage = shutil.disk_usage
 
@@ -673,7 +679,7 @@ def cold_files(store: Store) -> list[Path]:
 def test_lost_and_damaged_cold_files_are_left_out_of_a_backup_and_named(
     filled: Store, tmp_path: Path
 ) -> None:
-    home, target = filled.path.parent, tmp_path / "copy"  # type: ignore[union-attr]
+    home, target = home_of(filled), tmp_path / "copy"
     lost, damaged, *whole = cold_files(filled)
     lost.unlink()
     damaged.write_bytes(damaged.read_bytes()[:-9])
@@ -705,7 +711,7 @@ def test_a_backup_with_a_damaged_cold_file_is_restored_but_for_it(
     filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     """Damaged in its middle, which nobody reads, before the backup; or in the backup itself."""
-    home, target = filled.path.parent, tmp_path / "copy"  # type: ignore[union-attr]
+    home, target = home_of(filled), tmp_path / "copy"
     spoilt, *whole = cold_files(filled)
     name = str(spoilt.relative_to(home))
     if when == "before":
@@ -767,7 +773,7 @@ def test_a_listed_cold_file_of_another_place_is_refused_and_stays(
 
 
 def test_what_a_kill_left_is_cleared_at_the_next_start(filled: Store, tmp_path: Path) -> None:
-    home, target = filled.path.parent, tmp_path / "copy"  # type: ignore[union-attr]
+    home, target = home_of(filled), tmp_path / "copy"
     before = flows(filled)
     code = (
         "import os, pathlib, sys; from guardian.store import Store, backup, bundle; "
