@@ -5,15 +5,30 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from guardian.detect.wordlike import randomness
 from guardian.intel import names
+from guardian.store import findings
 
 if TYPE_CHECKING:
-    from guardian.store import Transaction
+    from datetime import datetime
+
+    from guardian.store import Store, Transaction
+
+FORGET_EVERY = timedelta(minutes=10)
+"""Seldom enough to cost nothing, and often enough that never much is deleted at once."""
+NAMES_OF_ADDRESS = 1_000
+"""Beyond so many names of one address the older half of them is forgotten: a server of many
+sites has some hundreds that one home asks for; more are made up by a device or a resolver."""
+NAMES_OF_ALL = 500_000
+"""Beyond so many names of all addresses the older half is forgotten: a home has some ten thousand
+in a season."""
+MANY_NAMES = 200_000
+"""From so many known names on, those that no row holds any more are looked for, once a day."""
 
 _SOURCES = (
     ("dns", "rrname"),
@@ -98,6 +113,51 @@ def entropy(text: str) -> float:
     """Return Shannon's entropy of a text, in bits a character."""
     size = len(text)
     return -sum(n / size * math.log2(n / size) for n in Counter(text).values()) if text else 0.0
+
+
+def forget(store: Store, now: datetime) -> None:
+    """Forget names where there are too many: of addresses often, each day those of no row.
+
+    What is forgotten here is learned anew when it is seen again.
+    """
+    with store.read() as reader:
+        marks = findings.marks(reader)
+        often, daily = marks.get(_FORGET), marks.get(_FORGET_UNUSED)
+    if often is None or not timedelta() <= now - often.ran_at < FORGET_EVERY:
+        with store.transaction() as tx:
+            _forget_addresses(tx)
+            findings.set_mark(tx, _FORGET, last_id=0, ran_at=now, seconds=0.0)
+    if daily is None or daily.ran_at.date() != now.date():
+        with store.transaction() as tx:
+            if int(tx.value("SELECT count(*) FROM name_info")) > MANY_NAMES:
+                tx.execute(_UNUSED)
+            findings.set_mark(tx, _FORGET_UNUSED, last_id=0, ran_at=now, seconds=0.0)
+
+
+_FORGET, _FORGET_UNUSED = "forget names", "forget unused names"
+_HELD = " UNION ALL ".join(
+    f"SELECT lower({column}) AS name FROM {table}" for table, column in _SOURCES
+)
+_UNUSED = (
+    "DELETE FROM name_info WHERE NOT EXISTS "
+    f"(SELECT 1 FROM ({_HELD}) held WHERE held.name = name_info.name)"
+)
+
+
+def _forget_addresses(tx: Transaction) -> None:
+    # By rank, not by age: an old capture that is replayed has old names only.
+    tx.execute(
+        "DELETE FROM address_name WHERE rowid IN (SELECT rowid FROM address_name WHERE ip IN "
+        "(SELECT ip FROM address_name GROUP BY ip HAVING count(*) > $most) "
+        "QUALIFY row_number() OVER (PARTITION BY ip ORDER BY last_seen DESC, name) > $most // 2)",
+        {"most": NAMES_OF_ADDRESS},
+    )
+    if int(tx.value("SELECT count(*) FROM address_name")) > NAMES_OF_ALL:
+        tx.execute(
+            "DELETE FROM address_name WHERE rowid IN (SELECT rowid FROM address_name "
+            "ORDER BY last_seen DESC, ip, name OFFSET $kept)",
+            {"kept": NAMES_OF_ALL // 2},
+        )
 
 
 def _addresses(tx: Transaction, after: int) -> None:

@@ -8,6 +8,7 @@ from guardian.detect import (
     addresses,
     calls,
     devices,
+    names,
     surveillance,
     surveillance_optout,
     surveillance_rhythms,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 PREPARE: dict[str, Callable[[Store, Settings, datetime], object]] = {
     "calls": lambda store, _settings, now: calls.update(store, now=now),
     "catalogue": lambda store, _settings, now: surveillance.annotate(store, now=now),
+    "names": lambda store, _settings, now: names.forget(store, now),
     "devices": lambda store, settings, now: devices.update(store, settings.devices, now),
     "own": lambda store, settings, now: itself.update(store, settings.own_addresses, now),
     "home": lambda store, _settings, _now: addresses.adopt(store),
