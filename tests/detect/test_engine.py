@@ -109,6 +109,35 @@ def test_a_detector_that_needs_more_memory_gets_it_once(store: Store) -> None:
     assert errors[0].startswith("test.hungry: Out of Memory")
 
 
+def test_more_memory_is_for_the_detector_that_needs_it(store: Store) -> None:
+    with store.read() as reader:
+        before = reader.value("SELECT current_setting('memory_limit')")
+    seen: list[tuple[str, str]] = []
+
+    class Looks:
+        reads, window_s = ("flow",), 0
+
+        def __init__(self, name: str, *, hungry: bool) -> None:
+            self.name = name
+            self._hungry = hungry
+
+        def find(self, reader: Reader, window: Window, settings: detect.Settings) -> list[Finding]:
+            del window, settings
+            seen.append((self.name, str(reader.value("SELECT current_setting('memory_limit')"))))
+            if self._hungry and seen[-1][1] == before:
+                raise StoreRetryError("Out of Memory Error: failed to allocate")
+            return []
+
+    fill(store, _scan(12))
+    more = (Looks("test.hungry", hungry=True), Looks("test.modest", hungry=False))
+    assert not engine.run(store, detect.Settings(memory_mb=300), more=more).errors
+    assert seen == [
+        ("test.hungry", before),
+        ("test.hungry", "300.0 MiB"),
+        ("test.modest", before),
+    ]
+
+
 def test_a_step_before_the_detectors_gets_more_memory_too(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,6 +31,7 @@ from guardian.store.ingest import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from guardian.detect.base import Detector
@@ -88,20 +89,17 @@ class _Memory:
         self._store = store
         self._settings = settings
         self._run = run
-        self._taken = False
+        self.taken = False
 
     def rows(self, number: int) -> None:
         """Take more for the rest of the run when so many rows are to be looked at."""
-        if number > self._settings.many_rows:
-            self.take()
+        if number > self._settings.many_rows and not self.taken:
+            self._run.enter_context(self.more())
+            self.taken = True
 
-    def take(self) -> bool:
-        """Take more for the rest of the run; False when that is so already."""
-        if self._taken:
-            return False
-        self._taken = True
-        self._run.enter_context(self._store.more_memory(self._settings.memory_mb << 20))
-        return True
+    def more(self) -> AbstractContextManager[None]:
+        """Take more while a block runs."""
+        return self._store.more_memory(self._settings.memory_mb << 20)
 
 
 def _run(
@@ -145,9 +143,11 @@ def _with_enough(memory: _Memory, work: Callable[[], Done]) -> Done:
     try:
         return work()
     except StoreRetryError:
-        if not memory.take():
+        if memory.taken:
             raise
-    return work()
+    # For this work alone: what others only keep in memory, because they may, is much.
+    with memory.more():
+        return work()
 
 
 def _prepare(
