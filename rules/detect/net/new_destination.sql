@@ -13,9 +13,25 @@
 --   learn_days: {default: 5, unit: days, reason: "gadgets repeat themselves daily; weekly jobs are seen as new once"}
 --   max_known: {default: 12, unit: names, reason: "registered names in all the days before; a device with more is no gadget"}
 --   quiet_days: {default: 2, unit: days, reason: "without a new name before this one: the set was stable"}
-WITH asked AS (
+WITH long AS (
+    -- Who asked for so long that something can be new: a cheap look that spares weighing the others.
+    SELECT src_ip, min(ts) AS since FROM (
+        SELECT src_ip, ts FROM dns WHERE ts BETWEEN $since AND $until
+        UNION ALL SELECT src_ip, ts FROM dns_log WHERE ts BETWEEN $since AND $until)
+    GROUP BY src_ip HAVING max(ts) >= min(ts) + to_days($learn_days::INTEGER)
+),
+few AS (
+    -- And who asked for few names while it was learned; twice as many, as this count is not exact.
+    SELECT src_ip FROM (
+        SELECT src_ip, lower(rrname) AS name, ts FROM dns WHERE ts BETWEEN $since AND $until
+        UNION ALL SELECT src_ip, lower(rrname), ts FROM dns_log WHERE ts BETWEEN $since AND $until)
+    JOIN long USING (src_ip) JOIN name_info USING (name)
+    WHERE ts < since + to_days($learn_days::INTEGER)
+    GROUP BY src_ip HAVING approx_count_distinct(registrable) <= 2 * $max_known
+),
+asked AS (
     SELECT q.src_ip, i.registrable AS name, min(q.ts) AS first_ts, max(q.ts) AS last_ts, count(*) AS n, min(q.ref) AS ref
-    FROM dns_question($since, $until) q JOIN name_info i USING (name)
+    FROM dns_question($since, $until) q SEMI JOIN few USING (src_ip) JOIN name_info i USING (name)
     WHERE i.registrable IS NOT NULL GROUP BY ALL
 ),
 life AS (
