@@ -30,8 +30,8 @@ KEEP_DAYS = 35
 """Days that answers and unexplained flows are kept: a month, and a few days to look back."""
 
 KEEP_ROWS = 20_000
-"""Rows of destinations, and of unexplained flows, kept for one device: a file-sharing client
-meets hundreds of thousands of addresses."""
+"""Rows of destinations, of unexplained flows and of names asked for, kept for one device: a
+file-sharing client meets hundreds of thousands of addresses."""
 
 KEEP_AT_ONCE = 200
 """Unexplained destinations kept for one device, kind and hour of one batch of flows; all are
@@ -96,8 +96,12 @@ def tidy(tx: Transaction, newest: datetime) -> None:
         ("device_destination", "last_seen"),
     ):
         tx.execute(f"DELETE FROM {table} WHERE {column} < ? - to_days({KEEP_DAYS})", [newest])
-    for table in ("unexplained_hour", "device_destination", "device_told"):
-        order = "last_ts" if table == "device_told" else "last_seen"
+    for table, order in (
+        ("unexplained_hour", "last_seen"),
+        ("device_destination", "last_seen"),
+        ("device_told", "last_ts"),
+        ("device_asked", "last_ts"),
+    ):
         tx.execute(
             f"DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} QUALIFY row_number() "
             f"OVER (PARTITION BY device_id ORDER BY {order} DESC, rowid DESC) > {KEEP_ROWS})"

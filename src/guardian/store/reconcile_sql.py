@@ -147,7 +147,8 @@ shown AS (
 ),
 asked AS (
     SELECT r.root, registrable, min(first_ts) AS ts
-    FROM device_asked JOIN v_device_root r USING (device_id) GROUP BY ALL
+    FROM device_asked JOIN v_device_root r USING (device_id)
+    WHERE registrable IN (SELECT registrable FROM shown) GROUP BY ALL
 ),
 asking AS (
     SELECT r.root, min(first_asked) AS first_asked, min(first_encrypted) AS first_encrypted,
