@@ -112,6 +112,25 @@ def test_a_name_says_more_than_a_hint(house: Store) -> None:
     assert found(house) == []
 
 
+def test_an_answer_says_more_than_a_client_fingerprint(house: Store) -> None:
+    """The address is of no catalogued name: another one's, by what DNS answered."""
+    fill(house, ports=[443] * 4, ja4=JA4)
+    with house.transaction() as tx:
+        tx.execute("UPDATE flow SET dest_ip = '203.0.113.9'")
+        tx.execute("UPDATE tls SET dest_ip = '203.0.113.9'")
+    assert [each["facts"]["seen_by"] for each in found(house)] == [["client fingerprint"]]
+    with house.transaction() as tx:
+        tx.execute("DELETE FROM finding")
+        tx.execute("UPDATE row_counter SET next_id = 30")
+        tx.execute(
+            "INSERT INTO dns (id, ts, source_id, src_ip, dest_ip, src_port, dest_port, type, "
+            "rrname, rrtype, answers) VALUES (25, ?, 1, '192.168.1.1', '192.168.1.20', 53, 40000, "
+            "'answer', 'www.example.net', 'A', ['203.0.113.9'])",
+            [WHEN],
+        )
+    assert found(house) == []
+
+
 def test_the_name_itself_is_more_than_possible(house: Store) -> None:
     fill(house, ports=[8853] * 4, ja4=JA4, sni="a.maker.example")
     (finding,) = found(house)

@@ -29,23 +29,61 @@
 --   skew_s: {default: 2, unit: s, reason: "a resolver's log is to the second, and its clock is another one"}
 --   hints: {default: [address and port, client fingerprint], unit: bases, reason: "where nothing named the server; possible at most"}
 --   things: {default: [tv, camera, doorbell, plug, hub, appliance, speaker, printer], unit: device kinds, reason: "nobody types a question into these"}
-WITH spoken AS (
+WITH spoken AS NOT MATERIALIZED (
     SELECT source_id, flow_id, src_ip, dest_ip, lower(coalesce(nullif(sni, ''), subjectaltname[1])) AS name, ts, 'tls:' || id AS ref
     FROM tls WHERE ts BETWEEN $since AND $until
     UNION ALL SELECT source_id, flow_id, src_ip, dest_ip, lower(sni), ts, 'quic:' || id FROM quic WHERE ts BETWEEN $since AND $until
     UNION ALL SELECT source_id, flow_id, src_ip, dest_ip, lower(hostname), ts, 'http:' || id FROM http WHERE ts BETWEEN $since AND $until
 ),
+-- A day is millions of rows, and few of them end in a name of the catalogue: first which names and
+-- addresses those are, then only the rows that may end there.
+-- How a device gets around the home's DNS is looked at elsewhere, with more than the name.
+hit AS MATERIALIZED (SELECT DISTINCT name FROM name_hit WHERE class <> 'doh_bypass'),
+-- What is left to go by where nothing names the server: stands in name_hit with a bar in it.
+hint AS (SELECT DISTINCT name FROM name_hit WHERE contains(name, '|')),
+named AS MATERIALIZED (SELECT DISTINCT ip FROM address_name SEMI JOIN hit USING (name)),
+place AS MATERIALIZED (
+    SELECT ip FROM named UNION SELECT split_part(name, '|', 1) FROM hit
+),
+-- An encrypted hello shows the name of the relay, not of the service: what DNS answered counts then.
+said AS MATERIALIZED (
+    SELECT * FROM spoken
+    WHERE name IN (SELECT name FROM hit) OR (list_contains($outer_names, name) AND dest_ip IN (SELECT ip FROM place))
+),
+client AS MATERIALIZED (
+    SELECT source_id, flow_id, min(h.name) AS name FROM (
+        SELECT source_id, flow_id, 'ja4|' || ja4 AS name FROM tls WHERE ts BETWEEN $since AND $until AND ja4 <> ''
+        UNION ALL SELECT source_id, flow_id, 'ja4|' || ja4 FROM quic WHERE ts BETWEEN $since AND $until AND ja4 <> ''
+    ) JOIN hint h USING (name) WHERE flow_id IS NOT NULL GROUP BY ALL
+),
+near AS MATERIALIZED (
+    SELECT id FROM flow SEMI JOIN place ON place.ip = flow.dest_ip WHERE ts BETWEEN $since AND $until
+    UNION
+    SELECT id FROM flow SEMI JOIN (SELECT source_id, flow_id FROM said UNION SELECT source_id, flow_id FROM client) k
+        USING (source_id, flow_id)
+    WHERE ts BETWEEN $since AND $until
+),
+went AS MATERIALIZED (
+    SELECT f.id, f.src_ip, f.dest_ip, f.dest_port, f.ts, coalesce(f.end_ts, f.ts) AS end_ts, f.bytes_toserver AS up,
+           f.bytes_toclient AS down, f.source_id, f.flow_id
+    FROM v_flow f SEMI JOIN near USING (id)
+    WHERE f.ts BETWEEN $since AND $until AND f.direction IN ('outbound', 'external') AND coalesce(f.dest_port, 0) <> 53
+),
 own AS (
-    -- An encrypted hello shows the name of the relay, not of the service: what DNS answered counts then.
-    SELECT source_id, flow_id, min(name) AS name FROM spoken
-    WHERE flow_id IS NOT NULL AND name LIKE '%.%' AND NOT list_contains($outer_names, name) GROUP BY ALL
+    SELECT source_id, flow_id, min(name) AS name FROM spoken SEMI JOIN went USING (source_id, flow_id)
+    WHERE name LIKE '%.%' AND NOT list_contains($outer_names, name) GROUP BY ALL
 ),
--- An address that stands for several names: what this very device was last told it is, before it went there.
-shared AS (
-    SELECT a.ip FROM address_name a LEFT JOIN (SELECT DISTINCT name FROM name_hit) h USING (name)
-    GROUP BY a.ip HAVING count(DISTINCT a.name) > 1 AND count(h.name) > 0
+-- What each of these addresses stands for (as in v_address_name, which sums up every address), and
+-- whether for several names: then what this very device was last told it is, before it went there.
+stands AS MATERIALIZED (
+    SELECT ip, count(DISTINCT name) AS names,
+           arg_max(name, (CASE kind WHEN 'sni' THEN 3 WHEN 'http' THEN 2 ELSE 1 END, last_seen, name))
+               FILTER (name <> 'cloudflare-ech.com') AS name
+    FROM address_name
+    WHERE ip IN (SELECT ip FROM place UNION SELECT dest_ip FROM went) GROUP BY ip
 ),
-answer AS (
+shared AS (SELECT ip FROM stands SEMI JOIN named USING (ip) WHERE names > 1),
+answer AS MATERIALIZED (
     SELECT client, ip, name, ts FROM (
         SELECT CASE WHEN src_port = 53 THEN dest_ip ELSE src_ip END AS client, unnest(answers) AS ip, lower(rrname) AS name, ts
         FROM dns WHERE ts BETWEEN $since - to_seconds($told_s) AND $until AND type = 'answer' AND rrtype IN ('A', 'AAAA')
@@ -54,56 +92,65 @@ answer AS (
         FROM dns_log WHERE ts BETWEEN $since - to_seconds($told_s) AND $until AND rrtype IN ('A', 'AAAA')
     ) SEMI JOIN shared USING (ip)
 ),
-told AS (
-    SELECT f.id, a.name FROM (
-        SELECT id, src_ip, dest_ip, ts + to_seconds($skew_s) AS by_ts FROM flow
-        SEMI JOIN shared ON shared.ip = flow.dest_ip WHERE ts BETWEEN $since AND $until
-    ) f ASOF JOIN answer a ON a.client = f.src_ip AND a.ip = f.dest_ip AND f.by_ts >= a.ts
-),
 hidden AS (
     SELECT s.ref, a.name FROM (
-        SELECT ref, src_ip, dest_ip, ts + to_seconds($skew_s) AS by_ts FROM spoken WHERE list_contains($outer_names, name)
+        SELECT ref, src_ip, dest_ip, ts + to_seconds($skew_s) AS by_ts FROM said WHERE list_contains($outer_names, name)
     ) s ASOF JOIN answer a ON a.client = s.src_ip AND a.ip = s.dest_ip AND s.by_ts >= a.ts
 ),
--- What is left to go by where nothing names the server: stands in name_hit with a bar in it.
-hint AS (SELECT DISTINCT name FROM name_hit WHERE contains(name, '|')),
-client AS (
-    SELECT source_id, flow_id, min(h.name) AS name FROM (
-        SELECT source_id, flow_id, 'ja4|' || ja4 AS name FROM tls WHERE ts BETWEEN $since AND $until AND ja4 <> ''
-        UNION ALL SELECT source_id, flow_id, 'ja4|' || ja4 FROM quic WHERE ts BETWEEN $since AND $until AND ja4 <> ''
-    ) JOIN hint h USING (name) WHERE flow_id IS NOT NULL GROUP BY ALL
+told AS (
+    SELECT f.id, a.name FROM (
+        SELECT id, src_ip, dest_ip, ts + to_seconds($skew_s) AS by_ts FROM went SEMI JOIN shared ON shared.ip = went.dest_ip
+    ) f ASOF JOIN answer a ON a.client = f.src_ip AND a.ip = f.dest_ip AND f.by_ts >= a.ts
 ),
-flows AS (
-    SELECT f.src_ip, f.dest_ip, coalesce(o.name, t.name, n.name, e.name, c.name, f.dest_ip) AS name, f.ts, coalesce(f.end_ts, f.ts) AS end_ts,
-           f.bytes_toserver AS up, f.bytes_toclient AS down, 'flow:' || f.id AS ref, f.source_id, f.flow_id,
+flows AS MATERIALIZED (
+    SELECT f.id, f.src_ip, f.dest_ip, coalesce(o.name, t.name, n.name, e.name, c.name, f.dest_ip) AS name, f.ts, f.end_ts,
+           f.up, f.down, f.source_id, f.flow_id,
            CASE WHEN o.name IS NOT NULL THEN 'connection' WHEN coalesce(t.name, n.name) IS NOT NULL THEN 'dns answer'
                 WHEN e.name IS NOT NULL THEN 'address and port' WHEN c.name IS NOT NULL THEN 'client fingerprint' ELSE 'address' END AS via
-    FROM v_flow f LEFT JOIN own o USING (source_id, flow_id) LEFT JOIN told t ON t.id = f.id
-    LEFT JOIN v_address_name n ON n.ip = f.dest_ip LEFT JOIN hint e ON e.name = f.dest_ip || '|' || f.dest_port
+    FROM went f LEFT JOIN own o USING (source_id, flow_id) LEFT JOIN told t ON t.id = f.id
+    LEFT JOIN stands n ON n.ip = f.dest_ip LEFT JOIN hint e ON e.name = f.dest_ip || '|' || f.dest_port
     LEFT JOIN client c ON c.source_id = f.source_id AND c.flow_id = f.flow_id
-    WHERE f.ts BETWEEN $since AND $until AND f.direction IN ('outbound', 'external') AND coalesce(f.dest_port, 0) <> 53
+),
+-- Questions counted once, as in v_dns_query, but of these names only: a logged one that the wire
+-- showed too is left out, and answers stand for the questions where a source gives only those.
+asking AS (SELECT DISTINCT source_id FROM dns WHERE type = 'query'),
+wire AS MATERIALIZED (
+    SELECT id, ts, src_ip, lower(rrname) AS name, rrtype, type, source_id FROM dns
+    WHERE ts BETWEEN $since - INTERVAL 5 MINUTE AND $until + INTERVAL 5 MINUTE
+      AND rrtype IN ('A', 'AAAA', 'HTTPS') AND lower(rrname) IN (SELECT name FROM hit)
+),
+asked AS (
+    SELECT src_ip, name, ts, 'dns:' || id AS ref, 2 AS kind FROM wire
+    WHERE ts BETWEEN $since AND $until AND (type = 'query' OR source_id NOT IN (SELECT source_id FROM asking))
+    UNION ALL
+    SELECT l.src_ip, l.name, l.ts, 'dns_log:' || l.id, 3 FROM (
+        SELECT id, ts, src_ip, lower(rrname) AS name, rrtype FROM dns_log
+        WHERE ts BETWEEN $since AND $until AND rrtype IN ('A', 'AAAA', 'HTTPS') AND lower(rrname) IN (SELECT name FROM hit)
+    ) l ANTI JOIN wire w ON w.src_ip = l.src_ip AND w.name = l.name AND w.rrtype = l.rrtype AND w.type = 'query'
+        AND time_bucket(INTERVAL 5 MINUTES, w.ts) = time_bucket(INTERVAL 5 MINUTES, l.ts)
+),
+-- What a resolver asks for others is not its own doing.
+resolver AS (
+    SELECT DISTINCT dest_ip AS ip FROM dns
+    WHERE rrname IS NOT NULL AND (type = 'query' OR source_id NOT IN (SELECT source_id FROM asking))
+      AND dest_ip IN (SELECT src_ip FROM asked)
 ),
 contact AS (
-    SELECT src_ip, dest_ip, name, ts, end_ts, up, down, ref, 1 AS kind, via FROM flows
+    SELECT src_ip, dest_ip, name, ts, end_ts, up, down, 'flow:' || id AS ref, 1 AS kind, via FROM flows
     UNION ALL
     SELECT s.src_ip, s.dest_ip, coalesce(h.name, n.name, s.name), s.ts, s.ts, NULL, NULL, s.ref, 1,
            CASE WHEN coalesce(h.name, n.name) IS NULL THEN 'connection' ELSE 'dns answer' END
-    FROM spoken s LEFT JOIN hidden h USING (ref)
-    LEFT JOIN v_address_name n ON n.ip = s.dest_ip AND list_contains($outer_names, s.name)
+    FROM said s LEFT JOIN hidden h USING (ref)
+    LEFT JOIN stands n ON n.ip = s.dest_ip AND list_contains($outer_names, s.name)
     ANTI JOIN flows f ON f.source_id = s.source_id AND f.flow_id = s.flow_id
     UNION ALL
-    SELECT q.src_ip, NULL, q.name, q.ts, q.ts, NULL, NULL, q.ref, CASE WHEN q.ref LIKE 'dns_log%' THEN 3 ELSE 2 END, 'dns'
-    FROM v_dns_query q
-    WHERE q.ts BETWEEN $since AND $until AND q.rrtype IN ('A', 'AAAA', 'HTTPS')
-      -- What a resolver asks for others is not its own doing.
-      AND NOT EXISTS (SELECT 1 FROM v_dns_query r WHERE r.resolver = q.src_ip)
+    SELECT src_ip, NULL, name, ts, ts, NULL, NULL, ref, kind, 'dns' FROM asked ANTI JOIN resolver r ON r.ip = asked.src_ip
 ),
 known AS (
     SELECT c.*, h.class, h.company, h.service, h.entry_id, h.purposes, h.grade, h.breakage,
            (hour(c.ts + to_seconds($utc_offset_s)) >= $night_from_h OR hour(c.ts + to_seconds($utc_offset_s)) < $night_to_h) AS night,
            epoch(c.ts - lag(c.ts) OVER (PARTITION BY c.src_ip, c.name, c.kind, h.class ORDER BY c.ts)) AS gap_s
     FROM contact c JOIN name_hit h USING (name)
-    -- How a device gets around the home's DNS is looked at elsewhere, with more than the name.
     WHERE h.class <> 'doh_bypass'
 ),
 -- The steadiest rhythm among the names of the service.
@@ -134,10 +181,13 @@ ending AS (
 ),
 around AS (
     SELECT e.src_ip, e.entry_id, e.ts, count(*) FILTER (f.ts <= e.ts + to_seconds($off_grace_s)) AS n_before,
-           coalesce(sum(f.up + f.down) FILTER (f.ts <= e.ts + to_seconds($off_grace_s)), 0) AS before,
-           coalesce(sum(f.up + f.down) FILTER (f.ts > e.ts + to_seconds($off_grace_s)), 0) AS after
-    FROM ending e JOIN flows f ON f.src_ip = e.src_ip AND f.ts BETWEEN e.ts - INTERVAL 30 MINUTE AND e.ts + INTERVAL 32 MINUTE
-    ANTI JOIN name_hit h ON h.name = f.name AND h.class = 'acr'
+           coalesce(sum(f.bytes_toserver + f.bytes_toclient) FILTER (f.ts <= e.ts + to_seconds($off_grace_s)), 0) AS before,
+           coalesce(sum(f.bytes_toserver + f.bytes_toclient) FILTER (f.ts > e.ts + to_seconds($off_grace_s)), 0) AS after
+    FROM ending e JOIN (
+        SELECT id, src_ip, ts, bytes_toserver, bytes_toclient FROM v_flow
+        WHERE ts BETWEEN $since AND $until AND direction IN ('outbound', 'external') AND coalesce(dest_port, 0) <> 53
+    ) f ON f.src_ip = e.src_ip AND f.ts BETWEEN e.ts - INTERVAL 30 MINUTE AND e.ts + INTERVAL 32 MINUTE
+    ANTI JOIN (SELECT id FROM flows JOIN name_hit h USING (name) WHERE h.class = 'acr') own ON own.id = f.id
     GROUP BY ALL
 ),
 power AS (
