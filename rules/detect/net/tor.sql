@@ -13,16 +13,26 @@
 --   min_randomness: {default: 0.2, unit: "0 to 1", reason: "chosen names lie below 0.25 in 99 of 100, and the form is asked for too"}
 --   min_marks: {default: 2, unit: marks, reason: "relays contacted under made-up names; one may be chance"}
 --   relay_ports: {default: [9001, 9030, 9050, 9051, 9150], unit: ports, reason: "where relays listen by default"}
-WITH spoken AS (
-    SELECT t.src_ip, t.dest_ip, t.dest_port, t.ts, 'tls:' || t.id AS ref, lower(t.sni) AS name,
-           regexp_matches(lower(coalesce(sni, '')), '^www\.[a-z2-7]{8,25}\.(com|net)$')
-               AND lower(t.sni) NOT IN (SELECT lower(rrname) FROM dns WHERE rrname IS NOT NULL AND ts BETWEEN $since AND $until)
-               AND lower(t.sni) NOT IN (SELECT lower(rrname) FROM dns_log WHERE rrname IS NOT NULL AND ts BETWEEN $since AND $until)
-               AND coalesce(i.randomness, 0) >= $min_randomness AS made_up,
+WITH odd AS MATERIALIZED (
+    -- Names of the form first: they are few, and only they are looked for among all that was asked.
+    SELECT DISTINCT lower(sni) AS name FROM tls
+    WHERE ts BETWEEN $since AND $until AND regexp_matches(lower(sni), '^www\.[a-z2-7]{8,25}\.(com|net)$')
+),
+asked AS MATERIALIZED (
+    SELECT lower(rrname) AS name FROM dns WHERE ts BETWEEN $since AND $until AND lower(rrname) IN (SELECT name FROM odd)
+    UNION SELECT lower(rrname) FROM dns_log WHERE ts BETWEEN $since AND $until AND lower(rrname) IN (SELECT name FROM odd)
+),
+invented AS MATERIALIZED (
+    SELECT o.name FROM odd o ANTI JOIN asked USING (name) LEFT JOIN name_info i ON i.name = o.name
+    WHERE coalesce(i.randomness, 0) >= $min_randomness
+),
+spoken AS (
+    SELECT src_ip, dest_ip, dest_port, ts, 'tls:' || id AS ref, lower(sni) AS name,
+           coalesce(lower(sni) IN (SELECT name FROM invented), false) AS made_up,
            regexp_matches(subject, '^CN=www\.[a-z2-7]{8,25}\.(com|net)$') AND regexp_matches(issuerdn, '^CN=www\.[a-z2-7]{8,25}\.(com|net)$')
                AND subject <> issuerdn AS odd_pair
-    FROM tls t LEFT JOIN name_info i ON i.name = lower(t.sni)
-    WHERE t.ts BETWEEN $since AND $until
+    FROM tls
+    WHERE ts BETWEEN $since AND $until
     UNION ALL
     SELECT src_ip, dest_ip, dest_port, ts, 'flow:' || id, NULL, false, false
     FROM v_flow WHERE ts BETWEEN $since AND $until AND direction IN ('outbound', 'external') AND proto = 'TCP'
