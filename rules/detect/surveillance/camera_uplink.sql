@@ -17,25 +17,47 @@
 --   kinds: {default: [camera, doorbell], unit: device kinds, reason: "what has a lens"}
 --   night_from_h: {default: 23, unit: hour of the home's day, reason: "from then on most homes sleep"}
 --   night_to_h: {default: 6, unit: hour of the home's day, reason: "until then most homes sleep"}
-WITH spoken AS (
-    SELECT source_id, flow_id, lower(sni) AS name FROM tls WHERE ts BETWEEN $since AND $until AND sni LIKE '%.%'
-    UNION ALL SELECT source_id, flow_id, lower(sni) FROM quic WHERE ts BETWEEN $since AND $until AND sni LIKE '%.%'
+WITH spoken AS NOT MATERIALIZED (
+    SELECT source_id, flow_id, lower(sni) AS name FROM tls
+    WHERE ts BETWEEN $since AND $until AND sni LIKE '%.%' AND flow_id IS NOT NULL
+    UNION ALL SELECT source_id, flow_id, lower(sni) FROM quic
+    WHERE ts BETWEEN $since AND $until AND sni LIKE '%.%' AND flow_id IS NOT NULL
 ),
-own AS (SELECT source_id, flow_id, min(name) AS name FROM spoken WHERE flow_id IS NOT NULL GROUP BY ALL),
-device_kind AS (
+device_kind AS MATERIALIZED (
     SELECT a.ip, any_value(d.kind) AS kind FROM v_device_address a JOIN device d USING (device_id)
     WHERE a.valid_to = TIMESTAMP '9999-12-31' GROUP BY a.ip
+),
+cloud AS MATERIALIZED (SELECT name, min(company) AS company FROM name_hit WHERE class = 'camera_cloud' GROUP BY name),
+-- A day is millions of connections, and few of them are a camera's or go where cameras send: first
+-- which those can be, then only their names.
+near AS MATERIALIZED (
+    SELECT id FROM flow
+    WHERE ts BETWEEN $since AND $until
+      AND (src_ip IN (SELECT ip FROM device_kind WHERE list_contains($kinds, kind))
+           OR dest_ip IN (SELECT ip FROM address_name WHERE name IN (SELECT name FROM cloud)))
+    UNION
+    SELECT id FROM flow SEMI JOIN (SELECT source_id, flow_id FROM spoken WHERE name IN (SELECT name FROM cloud)) k
+        USING (source_id, flow_id)
+    WHERE ts BETWEEN $since AND $until
+),
+went AS MATERIALIZED (
+    SELECT f.id, f.ts, f.end_ts, f.source_id, f.flow_id, f.src_ip, f.dest_ip, f.bytes_toserver, f.bytes_toclient
+    FROM v_flow f SEMI JOIN near USING (id)
+    WHERE f.ts BETWEEN $since AND $until AND f.direction IN ('outbound', 'external')
+),
+own AS (SELECT source_id, flow_id, min(name) AS name FROM spoken SEMI JOIN went USING (source_id, flow_id) GROUP BY ALL),
+-- As in v_address_name, which would weigh every name there ever was.
+place AS (
+    SELECT ip, arg_max(name, (CASE kind WHEN 'sni' THEN 3 WHEN 'http' THEN 2 ELSE 1 END, last_seen, name)) AS name
+    FROM address_name WHERE name <> 'cloudflare-ech.com' AND ip IN (SELECT dest_ip FROM went) GROUP BY ip
 ),
 sent AS (
     SELECT f.src_ip, coalesce(o.name, n.name, f.dest_ip) AS dest, f.dest_ip, f.ts, f.end_ts, f.bytes_toserver AS up,
            f.bytes_toclient AS down, greatest(epoch(f.end_ts - f.ts), 1) AS lasts_s, f.id, k.kind, h.company,
            hour(f.ts + to_seconds($utc_offset_s)) AS hour_of_day
-    FROM v_flow f LEFT JOIN own o USING (source_id, flow_id) LEFT JOIN v_address_name n ON n.ip = f.dest_ip
-    LEFT JOIN device_kind k ON k.ip = f.src_ip
-    LEFT JOIN (SELECT name, min(company) AS company FROM name_hit WHERE class = 'camera_cloud' GROUP BY name) h
-           ON h.name = coalesce(o.name, n.name)
-    WHERE f.ts BETWEEN $since AND $until AND f.direction IN ('outbound', 'external')
-      AND (h.company IS NOT NULL OR list_contains($kinds, k.kind))
+    FROM went f LEFT JOIN own o USING (source_id, flow_id) LEFT JOIN place n ON n.ip = f.dest_ip
+    LEFT JOIN device_kind k ON k.ip = f.src_ip LEFT JOIN cloud h ON h.name = coalesce(o.name, n.name)
+    WHERE h.company IS NOT NULL OR list_contains($kinds, k.kind)
 ),
 judged AS (
     SELECT *, up >= $min_bytes AND up / lasts_s >= $min_rate_bytes_s AND up >= $min_up_share * (up + down) AS pictures,
