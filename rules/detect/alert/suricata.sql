@@ -62,7 +62,7 @@ grouped AS (
            min(ts) AS first_seen, max(ts) AS last_seen, count(*) AS n, min(severity) AS severity, flatten(list(DISTINCT techniques)) AS techniques,
            max(rated) AS rated, max(own_level) AS own_level,
            list_distinct(min(CASE WHEN c.home OR NOT coalesce(s.home, false) THEN s_ip ELSE c_ip END, 30)
-               || coalesce(min(hostname, 5), []) || coalesce(min(sni, 5), []) || coalesce(min(rrname, 5), [])) AS peers,
+               || coalesce(min(DISTINCT hostname, 5), []) || coalesce(min(DISTINCT sni, 5), []) || coalesce(min(DISTINCT rrname, 5), [])) AS peers,
            bool_and(NOT coalesce(c.home, false) AND coalesce(s.home, false)) AS inbound,
            any_value(url) AS url, any_value(http_user_agent) AS user_agent, min(id, 60) AS ids
     FROM judged j LEFT JOIN address_info c ON c.ip = j.c_ip LEFT JOIN address_info s ON s.ip = j.s_ip

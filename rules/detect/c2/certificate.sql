@@ -27,7 +27,7 @@ judged AS (
            self_signed AND unnamed AND odd_port AND dest_ip IN (SELECT ip FROM address_info WHERE NOT home) AS lonely
     FROM seen
 )
-SELECT 'certificate>' || dest_ip || ':' || dest_port AS key, src_ip, list_distinct([dest_ip] || coalesce(min(sni, 5), [])) AS peers,
+SELECT 'certificate>' || dest_ip || ':' || dest_port AS key, src_ip, list_distinct([dest_ip] || coalesce(min(DISTINCT sni, 5), [])) AS peers,
        min(ts) AS first_seen, max(ts) AS last_seen, count(*) AS count,
        CASE WHEN bool_or(known) THEN 'high' WHEN max(years) >= $max_years OR max(years) < 0 THEN 'medium' ELSE 'low' END AS level,
        CASE WHEN bool_or(known) THEN 'Certificate of a remote-control tool at ' ELSE 'Certificate that nobody issued at ' END

@@ -28,7 +28,7 @@ WITH report AS (
       AND regexp_matches(lower(split_part(url, '?', 1)), '\.(php|asp|cgi)$')
     QUALIFY count(*) OVER (PARTITION BY src_ip, dest_ip, url) >= $min_missing
 )
-SELECT 'http_gate' AS key, src_ip, list_distinct(min(dest_ip, 20) || coalesce(min(lower(hostname), 20), [])) AS peers,
+SELECT 'http_gate' AS key, src_ip, list_distinct(min(DISTINCT dest_ip, 20) || coalesce(min(DISTINCT lower(hostname), 20), [])) AS peers,
        min(ts) AS first_seen, max(ts) AS last_seen, count(*) AS count,
        'Reports to scripts on ' || count(DISTINCT coalesce(hostname, dest_ip)) || ' web servers as bots do' AS title,
        {servers: count(DISTINCT coalesce(hostname, dest_ip)), urls: list_distinct(min(url[:120], 5)),

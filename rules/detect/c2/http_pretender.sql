@@ -21,7 +21,7 @@ WITH asked AS (
 borrowed AS (
     SELECT * FROM asked WHERE list_contains($zones, array_to_string(string_split(host, '.')[-2:], '.'))
 )
-SELECT 'pretender>' || p.host AS key, p.src_ip, list_distinct([p.host] || min(p.dest_ip, 10)) AS peers,
+SELECT 'pretender>' || p.host AS key, p.src_ip, list_distinct([p.host] || min(DISTINCT p.dest_ip, 10)) AS peers,
        min(p.ts) AS first_seen, max(p.ts) AS last_seen, count(*) AS count,
        'Reports to ' || p.host || ', a name of a dynamic DNS service, pretending to be a browser' AS title,
        {host: p.host, urls: list_distinct(min(p.url[:120], 5)), user_agent: any_value(p.http_user_agent)[:120]} AS facts,

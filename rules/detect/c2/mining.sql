@@ -34,7 +34,7 @@ WITH named AS (
       AND coalesce(app_proto, 'failed') IN ('failed', 'unknown', 'tls', '-')
       AND bytes_toserver + bytes_toclient < $max_rate * epoch(end_ts - ts)
 )
-SELECT 'mining>' || pool AS key, src_ip, list_distinct([pool] || coalesce(min(dest_ip, 10), [])) AS peers,
+SELECT 'mining>' || pool AS key, src_ip, list_distinct([pool] || coalesce(min(DISTINCT dest_ip, 10), [])) AS peers,
        min(ts) AS first_seen, max(ts) AS last_seen, count(*) AS count,
        CASE WHEN bool_or(how = 'name') THEN 'medium' ELSE 'low' END AS level,
        'Talks to a mining pool: ' || pool AS title,

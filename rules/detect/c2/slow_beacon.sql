@@ -49,7 +49,7 @@ told AS (
            sum(failed)::BIGINT AS failed, min(ts) AS first_seen, max(ts) AS last_seen,
            quantile_cont(gap_s, [0.25, 0.5, 0.75]) FILTER (gap_s IS NOT NULL) AS q,
            quantile_cont(size, [0.25, 0.5, 0.75]) FILTER (size IS NOT NULL) AS s,
-           arg_max(src_ip, ts) AS src_ip, list_distinct(min(dest_ip, 20)) AS ips,
+           arg_max(src_ip, ts) AS src_ip, list_distinct(min(DISTINCT dest_ip, 20)) AS ips,
            list(round(gap_s)::BIGINT ORDER BY ts) FILTER (gap_s IS NOT NULL) AS gaps,
            list_transform(min(id, 60), lambda i: 'flow:' || i) AS evidence
     FROM gap GROUP BY ALL HAVING count(*) >= $min_calls

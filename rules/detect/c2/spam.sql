@@ -14,7 +14,7 @@
 --   span_s: {default: 900, unit: s, reason: "a bot works through its list as fast as it can"}
 WITH spans AS (
     SELECT src_ip, time_bucket(to_seconds($span_s::BIGINT), ts) AS span, count(DISTINCT dest_ip) AS servers, count(*) AS n,
-           count(*) FILTER (failed) AS failed, min(ts) AS first_seen, max(coalesce(end_ts, ts)) AS last_seen, min(dest_ip, 50) AS peers,
+           count(*) FILTER (failed) AS failed, min(ts) AS first_seen, max(coalesce(end_ts, ts)) AS last_seen, min(DISTINCT dest_ip, 50) AS peers,
            list_transform(min(id, 60), lambda i: 'flow:' || i) AS evidence
     FROM v_flow WHERE ts BETWEEN $since AND $until AND proto = 'TCP' AND dest_port = 25 AND opened AND direction IN ('outbound', 'external')
     GROUP BY ALL HAVING count(DISTINCT dest_ip) >= $min_servers

@@ -43,7 +43,7 @@ sent AS (
     WHERE ts BETWEEN $since AND $until AND sni = 'api.telegram.org'
 )
 SELECT 'stealer_upload>' || s.dest_ip AS key, s.src_ip,
-       list_distinct([s.dest_ip] || min(a.name, 5) || coalesce((SELECT list(n.name) FROM v_address_name n WHERE n.ip = s.dest_ip), [])) AS peers,
+       list_distinct([s.dest_ip] || min(DISTINCT a.name, 5) || coalesce((SELECT list(n.name) FROM v_address_name n WHERE n.ip = s.dest_ip), [])) AS peers,
        least(min(a.ts), min(s.ts)) AS first_seen, max(s.ts) AS last_seen, count(DISTINCT s.ref) AS count,
        'Looked up its own address, then sent by ' || min(s.way) || ' to ' || s.dest_ip AS title,
        {way: min(s.way), looked_up: min(a.name), destination: s.dest_ip, sent: list_distinct(min(s.what[:120], 5)),

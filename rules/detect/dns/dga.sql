@@ -25,7 +25,7 @@ WITH missing AS (
     JOIN name_info i USING (name)
     WHERE i.registrable IS NOT NULL
 )
-SELECT 'dga' AS key, src_ip, min(registrable, 50).list_distinct() AS peers,
+SELECT 'dga' AS key, src_ip, min(DISTINCT registrable, 50).list_distinct() AS peers,
        min(ts) AS first_seen, max(ts) AS last_seen, count(*) AS count,
        CASE WHEN count(DISTINCT registrable) >= $many_names THEN 'high'
             WHEN count(DISTINCT registrable) >= $min_names
@@ -33,7 +33,7 @@ SELECT 'dga' AS key, src_ip, min(registrable, 50).list_distinct() AS peers,
             ELSE 'low' END AS level,
        count(DISTINCT registrable) || ' made-up names that do not exist' AS title,
        {names: count(DISTINCT registrable), mean_randomness: round(avg(randomness), 2),
-        samples: list_distinct(min(registrable, 10))} AS facts,
+        samples: list_distinct(min(DISTINCT registrable, 10))} AS facts,
        min(ref, 60) AS evidence
 FROM missing
 WHERE randomness >= $min_randomness AND len(label) >= $min_length

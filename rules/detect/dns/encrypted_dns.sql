@@ -44,7 +44,7 @@ WITH seen AS (
       AND (http_content_type LIKE 'application/dns-%' OR regexp_matches(url, '^/dns-query(\?|$)'))
 )
 SELECT 'encrypted_dns>' || coalesce(max(name), min(dest_ip)) || '/' || way AS key, src_ip,
-       list_distinct(coalesce(min(name, 10), []) || min(dest_ip, 20)) AS peers,
+       list_distinct(coalesce(min(DISTINCT name, 10), []) || min(DISTINCT dest_ip, 20)) AS peers,
        min(ts) AS first_seen, max(ts) AS last_seen, count(*) AS count,
        -- What a machine says to itself leaves no house: the forwarder there is what goes out.
        CASE WHEN bool_and(coalesce(a.scope, '') = 'loopback') THEN 'informational' ELSE 'low' END AS level,

@@ -28,7 +28,7 @@ SELECT 'foreign_resolver>' || resolver AS key, src_ip, [resolver] AS peers,
        CASE WHEN exists (SELECT 1 FROM own) OR exists (SELECT 1 FROM dns_log) THEN 'low' ELSE 'informational' END AS level,
        'Asks the outside resolver ' || resolver AS title,
        {resolver: resolver, queries: count(*), names: count(DISTINCT name),
-        home_resolvers: (SELECT min(ip, 5) FROM own)} AS facts,
+        home_resolvers: (SELECT min(DISTINCT ip, 5) FROM own)} AS facts,
        min(ref, 60) AS evidence
 FROM asked
 WHERE NOT coalesce(resolver_home, false) AND src_ip NOT IN (SELECT ip FROM own)

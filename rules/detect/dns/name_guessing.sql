@@ -27,7 +27,7 @@ suspect AS (
 spans AS (
     SELECT src_ip, i.registrable AS parent, time_bucket(to_seconds($span_s::BIGINT), ts) AS span,
            count(DISTINCT name) FILTER (rcode = 'NXDOMAIN') AS missing, count(DISTINCT name) AS names,
-           min(ts) AS first_seen, max(ts) AS last_seen, list_distinct(min(name, 20) FILTER (rcode = 'NXDOMAIN')) AS samples,
+           min(ts) AS first_seen, max(ts) AS last_seen, list_distinct(min(DISTINCT name, 20) FILTER (rcode = 'NXDOMAIN')) AS samples,
            min(ref, 60) FILTER (rcode = 'NXDOMAIN') AS evidence
     FROM answer JOIN name_info i USING (name) SEMI JOIN suspect USING (src_ip, registrable)
     -- One part below the registered name: block lists and reputation services ask with more, a search domain is put behind whole names.

@@ -22,7 +22,7 @@ WITH answer AS (
 spans AS (
     SELECT src_ip, time_bucket(to_seconds($span_s::BIGINT), ts) AS span,
            count(DISTINCT i.registrable) FILTER (rcode = 'NXDOMAIN') AS missing, count(DISTINCT i.registrable) AS names,
-           min(ts) AS first_seen, max(ts) AS last_seen, min(i.registrable, 20) FILTER (rcode = 'NXDOMAIN') AS samples,
+           min(ts) AS first_seen, max(ts) AS last_seen, min(DISTINCT i.registrable, 20) FILTER (rcode = 'NXDOMAIN') AS samples,
            min(ref, 60) FILTER (rcode = 'NXDOMAIN') AS evidence
     FROM answer JOIN name_info i USING (name) WHERE i.registrable IS NOT NULL GROUP BY ALL
 )

@@ -16,7 +16,7 @@ WITH seen AS (
     FROM tls WHERE ts BETWEEN $since AND $until
 )
 SELECT 'fingerprint>' || t.value AS key, s.src_ip,
-       list_distinct(min(s.dest_ip, 20) || coalesce(min(s.sni, 10), [])) AS peers,
+       list_distinct(min(DISTINCT s.dest_ip, 20) || coalesce(min(DISTINCT s.sni, 10), [])) AS peers,
        min(ts) AS first_seen, max(ts) AS last_seen, count(*) AS count,
        CASE WHEN t.kind = 'cert_sha1' THEN 'high' ELSE 'medium' END AS level,
        'TLS ' || t.kind || ' on the list ' || any_value(t.list) AS title,

@@ -28,7 +28,7 @@ seen AS (
     UNION ALL SELECT src_ip, lower(hostname), ts, 'http:' || id, dest_ip, false, 'http' FROM http WHERE ts BETWEEN $since AND $until
 )
 SELECT 'name>' || l.value AS key, s.src_ip,
-       list_distinct([l.value] || min(s.name, 10) || coalesce(min(s.dest_ip, 10), [])) AS peers,
+       list_distinct([l.value] || min(DISTINCT s.name, 10) || coalesce(min(DISTINCT s.dest_ip, 10), [])) AS peers,
        min(ts) AS first_seen, max(ts) AS last_seen, count(*) FILTER (via <> 'block') AS count,
        CASE WHEN bool_or(blocked) AND NOT bool_or(via NOT IN ('dns', 'block')) THEN 'medium' ELSE 'high' END AS level,
        'Name on the list ' || any_value(l.list) || ': ' || l.value AS title,

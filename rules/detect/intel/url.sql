@@ -17,7 +17,7 @@ WITH spoken AS (
 seen AS (
     SELECT id, ts, src_ip, dest_ip, unnest(list_distinct([whole, rtrim(split_part(whole, '?', 1), '/')])) AS value FROM spoken
 )
-SELECT 'url>' || t.value AS key, s.src_ip, list_distinct([t.value[:200]] || min(s.dest_ip, 20)) AS peers,
+SELECT 'url>' || t.value AS key, s.src_ip, list_distinct([t.value[:200]] || min(DISTINCT s.dest_ip, 20)) AS peers,
        min(ts) AS first_seen, max(ts) AS last_seen, count(*) AS count,
        'URL on the list ' || any_value(t.list) AS title,
        {indicator: t.value, lists: list_distinct(list(t.list)), info: any_value(t.info)} AS facts,

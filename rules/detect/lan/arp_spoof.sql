@@ -30,7 +30,7 @@ valid AS (
 ),
 holder AS (
     SELECT ip, mac, count(*) AS n, count(*) FILTER (reply) AS replies, min(ts) AS first_seen, max(ts) AS last_seen,
-           min(id, 40) AS ids, list_distinct(min(target, 20)) AS targets,
+           min(id, 40) AS ids, list_distinct(min(DISTINCT target, 20)) AS targets,
            count(*) FILTER (reply AND target IS NOT DISTINCT FROM ip) AS announced
     FROM valid GROUP BY ip, mac
 ),

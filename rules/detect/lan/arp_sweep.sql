@@ -23,7 +23,7 @@ WITH asked AS (
       AND json_extract_string(raw, '$.arp.src_ip') <> json_extract_string(raw, '$.arp.dest_ip')
 ),
 spans AS (
-    SELECT src_ip, mac, span, count(DISTINCT target) AS n, count(*) AS messages, min(target, 50) AS targets,
+    SELECT src_ip, mac, span, count(DISTINCT target) AS n, count(*) AS messages, min(DISTINCT target, 50) AS targets,
            min(ts) AS first_seen, max(ts) AS last_seen, min(id, 60) AS ids
     FROM asked GROUP BY ALL HAVING count(DISTINCT target) >= $min_targets
 )

@@ -20,7 +20,7 @@ WITH asked AS (
 ),
 one AS (
     SELECT 'one machine' AS who, mac, span, count(DISTINCT address) AS n, count(*) AS messages,
-           max(src_ip) FILTER (src_ip <> '0.0.0.0') AS src_ip, min(address, 30) AS addresses,
+           max(src_ip) FILTER (src_ip <> '0.0.0.0') AS src_ip, min(DISTINCT address, 30) AS addresses,
            min(ts) AS first_seen, max(ts) AS last_seen, min(id, 60) AS ids
     FROM asked WHERE address IS NOT NULL AND address <> '0.0.0.0' GROUP BY mac, span HAVING count(DISTINCT address) >= $min_addresses
     UNION ALL

@@ -18,7 +18,7 @@ WITH session AS (
     WHERE ts BETWEEN $since AND $until AND proto = 'TCP' AND opened AND direction IN ('internal', 'outbound')
       AND list_contains($ports, dest_port)
 )
-SELECT 'lateral/' || CASE WHEN dest_home THEN 'inside' ELSE 'outside' END AS key, src_ip, list_distinct(min(dest_ip, 50)) AS peers,
+SELECT 'lateral/' || CASE WHEN dest_home THEN 'inside' ELSE 'outside' END AS key, src_ip, list_distinct(min(DISTINCT dest_ip, 50)) AS peers,
        min(ts) AS first_seen, max(coalesce(end_ts, ts)) AS last_seen, count(*) AS count,
        CASE WHEN dest_home THEN 'Administration sessions with ' ELSE 'File sharing with the internet: ' END || count(DISTINCT dest_ip) || ' machines' AS title,
        {machines: count(DISTINCT dest_ip), answered: count(DISTINCT dest_ip) FILTER (NOT failed), ports: list_distinct(list(dest_port)),

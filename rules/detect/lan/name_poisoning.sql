@@ -15,8 +15,8 @@ WITH answered AS (
     SELECT mac, ip, lower(split_part(name, '.', 1)) AS name, ts, id FROM sighting
     WHERE ts BETWEEN $since AND $until AND method = 'llmnr' AND name IS NOT NULL AND mac IS NOT NULL
 )
-SELECT 'name_poisoning/' || mac AS key, arg_max(ip, ts) AS src_ip, list_distinct(min(name, 20)) AS peers, min(ts) AS first_seen, max(ts) AS last_seen,
+SELECT 'name_poisoning/' || mac AS key, arg_max(ip, ts) AS src_ip, list_distinct(min(DISTINCT name, 20)) AS peers, min(ts) AS first_seen, max(ts) AS last_seen,
        count(*) AS count, 'Answers for ' || count(DISTINCT name) || ' names by LLMNR' AS title,
-       {mac: mac, names: count(DISTINCT name), samples: list_distinct(min(name, 10))} AS facts,
+       {mac: mac, names: count(DISTINCT name), samples: list_distinct(min(DISTINCT name, 10))} AS facts,
        list_transform(min(id, 60), lambda i: 'sighting:' || i) AS evidence
 FROM answered GROUP BY mac HAVING count(DISTINCT name) >= $min_names

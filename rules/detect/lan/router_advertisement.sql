@@ -45,7 +45,7 @@ told AS (
                 WHEN lifetime_s > 0 AND list_contains($end_user_kinds, kind) THEN 'no network device' END AS why
     FROM judged
 )
-SELECT key, arg_max(router, n) AS src_ip, list_distinct([any_value(first_router)] || min(mac, 20)) AS peers,
+SELECT key, arg_max(router, n) AS src_ip, list_distinct([any_value(first_router)] || min(DISTINCT mac, 20)) AS peers,
        min(first_seen) AS first_seen, max(last_seen) AS last_seen, sum(n)::BIGINT AS count,
        CASE WHEN key = 'flood' THEN 'high' ELSE 'medium' END AS level,
        'Says that it is the IPv6 router: ' || any_value(why) AS title,

@@ -17,7 +17,7 @@ WITH asked AS (
            string_split(lower(url), $hidden) AS parts
     FROM http WHERE ts BETWEEN $since AND $until AND contains(url, $hidden)
 )
-SELECT 'cleartext_url>' || host AS key, src_ip, list_distinct([host] || min(dest_ip, 5)) AS peers, min(ts) AS first_seen, max(ts) AS last_seen,
+SELECT 'cleartext_url>' || host AS key, src_ip, list_distinct([host] || min(DISTINCT dest_ip, 5)) AS peers, min(ts) AS first_seen, max(ts) AS last_seen,
        count(*) AS count,
        CASE WHEN bool_or(NOT coalesce(d.home, false)) THEN 'medium' ELSE 'low' END AS level,
        'Sends a password within a web address, in the clear, to ' || host AS title,

@@ -13,7 +13,7 @@
 -- parameters:
 --   risky_ports: {default: [21, 22, 23, 135, 139, 445, 554, 1433, 1883, 2375, 3306, 3389, 5432, 5555, 5900, 5985, 6379, 7547, 8291, 9200, 11211, 27017], unit: ports, reason: "logins, shares, cameras and databases, which are attacked within minutes"}
 --   min_bytes: {default: 500, unit: bytes, reason: "from the device: it said something, beyond the handshake"}
-SELECT 'inbound/' || proto || '/' || dest_port AS key, dest_ip AS src_ip, list_distinct(min(src_ip, 30)) AS peers,
+SELECT 'inbound/' || proto || '/' || dest_port AS key, dest_ip AS src_ip, list_distinct(min(DISTINCT src_ip, 30)) AS peers,
        min(ts) AS first_seen, max(coalesce(end_ts, ts)) AS last_seen, count(*) AS count,
        CASE WHEN list_contains($risky_ports, dest_port) THEN 'medium' ELSE 'low' END AS level,
        'Reached from the internet at port ' || dest_port AS title,

@@ -12,7 +12,7 @@
 -- parameters:
 --   min_contacts: {default: 2, unit: connections, reason: "a device that checks would not come back"}
 --   grace_days: {default: 1, unit: days, reason: "clocks differ"}
-SELECT 'old_certificate>' || coalesce(lower(sni), dest_ip) AS key, t.src_ip, list_distinct(min(dest_ip, 10) || coalesce(min(lower(sni), 1), [])) AS peers,
+SELECT 'old_certificate>' || coalesce(lower(sni), dest_ip) AS key, t.src_ip, list_distinct(min(DISTINCT dest_ip, 10) || coalesce(min(DISTINCT lower(sni), 1), [])) AS peers,
        min(ts) AS first_seen, max(ts) AS last_seen, count(*) AS count,
        'Accepts the expired certificate of ' || coalesce(any_value(sni), any_value(dest_ip)) AS title,
        {server: coalesce(any_value(sni), any_value(dest_ip)), expired: max(notafter)::VARCHAR, subject: any_value(subject)[:200]} AS facts,

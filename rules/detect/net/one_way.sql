@@ -20,7 +20,7 @@ WITH spoke AS (
     -- Acknowledged data (ACK and PSH from the opener) without a packet of the other side.
     WHERE ts BETWEEN $since AND $until AND proto = 'TCP' AND tcp_flags_ts & 24 = 24 AND pkts_toserver >= $min_packets
 )
-SELECT 'one_way' AS key, NULL AS src_ip, list_distinct(min(src_ip, 20) FILTER (one_way)) AS peers, min(ts) AS first_seen, max(ts) AS last_seen,
+SELECT 'one_way' AS key, NULL AS src_ip, list_distinct(min(DISTINCT src_ip, 20) FILTER (one_way)) AS peers, min(ts) AS first_seen, max(ts) AS last_seen,
        count(*) FILTER (one_way) AS count, 'The sensor sees only one direction of ' || count(*) FILTER (one_way) || ' connections' AS title,
        {connections: count(*), one_way: count(*) FILTER (one_way), hosts: count(DISTINCT dest_ip)} AS facts,
        list_transform(min(id, 60) FILTER (one_way), lambda i: 'flow:' || i) AS evidence

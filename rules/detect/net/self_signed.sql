@@ -12,7 +12,7 @@
 -- parameters:
 --   min_contacts: {default: 2, unit: connections, reason: "a device that checks would not come back"}
 --   gadget_kinds: {default: [tv, speaker, camera, doorbell, plug, hub, console, printer, appliance], unit: kinds, reason: "things whose checks nobody can look at; for them it is low, not informational"}
-SELECT 'self_signed>' || coalesce(lower(sni), dest_ip) AS key, t.src_ip, list_distinct(min(dest_ip, 10) || coalesce(min(lower(sni), 1), [])) AS peers,
+SELECT 'self_signed>' || coalesce(lower(sni), dest_ip) AS key, t.src_ip, list_distinct(min(DISTINCT dest_ip, 10) || coalesce(min(DISTINCT lower(sni), 1), [])) AS peers,
        min(ts) AS first_seen, max(ts) AS last_seen, count(*) AS count,
        CASE WHEN bool_or(exists (SELECT 1 FROM v_device_address a JOIN device g USING (device_id)
                 WHERE a.ip = t.src_ip AND a.valid_to = TIMESTAMP '9999-12-31' AND list_contains($gadget_kinds, g.kind))) THEN 'low' ELSE 'informational' END AS level,

@@ -38,7 +38,7 @@ spoken AS (
     FROM v_flow WHERE ts BETWEEN $since AND $until AND direction IN ('outbound', 'external') AND proto = 'TCP'
       AND list_contains($relay_ports, dest_port) AND NOT failed AND app_proto = 'tls'
 )
-SELECT 'tor' AS key, src_ip, list_distinct(min(dest_ip, 20) || coalesce(min(name, 10), [])) AS peers,
+SELECT 'tor' AS key, src_ip, list_distinct(min(DISTINCT dest_ip, 20) || coalesce(min(DISTINCT name, 10), [])) AS peers,
        min(ts) AS first_seen, max(ts) AS last_seen, count(*) AS count,
        'Uses Tor: ' || count(DISTINCT dest_ip) || ' relays' AS title,
        {relays: count(DISTINCT dest_ip), made_up_names: count(*) FILTER (made_up), odd_certificates: count(*) FILTER (odd_pair),

@@ -16,7 +16,7 @@ WITH spans AS (
     SELECT src_ip, time_bucket(to_seconds($span_s::BIGINT), ts) AS span,
            count(DISTINCT dest_ip) AS hosts, count(*) AS n,
            count(DISTINCT dest_ip) FILTER (failed) AS failed,
-           min(ts) AS first_seen, max(ts) AS last_seen, min(dest_ip, 50) AS peers,
+           min(ts) AS first_seen, max(ts) AS last_seen, min(DISTINCT dest_ip, 50) AS peers,
            list_transform(min(id, 50), lambda i: 'flow:' || i) AS evidence
     FROM v_flow
     WHERE ts BETWEEN $since AND $until AND direction <> 'local'

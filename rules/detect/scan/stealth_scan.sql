@@ -20,12 +20,12 @@ WITH odd AS (
 answered AS (
     SELECT flow_id FROM flow WHERE ts BETWEEN $since AND $until AND pkts_toclient > 0 AND flow_id IN (SELECT flow_id FROM odd)
 )
-SELECT 'stealth_scan/' || kind AS key, src_ip, min(dest_ip, 50).list_distinct() AS peers,
+SELECT 'stealth_scan/' || kind AS key, src_ip, min(DISTINCT dest_ip, 50).list_distinct() AS peers,
        min(ts) AS first_seen, max(ts) AS last_seen, count(*) AS count,
        CASE WHEN count(DISTINCT dest_ip) > count(DISTINCT dest_port) THEN 'host_scan' ELSE 'port_scan' END AS class,
        'Stealth scan (' || kind || '): ' || count(DISTINCT (dest_ip, dest_port)) || ' ports' AS title,
        {kind: kind, targets: count(DISTINCT (dest_ip, dest_port)), hosts: count(DISTINCT dest_ip),
-        sample_ports: min(dest_port, 20)} AS facts,
+        sample_ports: min(DISTINCT dest_port, 20)} AS facts,
        list_transform(min(id, 50), lambda i: 'alert:' || i) AS evidence
 FROM (
     SELECT *, bit_count(bit_or(CASE WHEN flow_id IS NULL OR flow_id NOT IN (SELECT flow_id FROM answered) THEN 0

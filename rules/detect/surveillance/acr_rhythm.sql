@@ -130,7 +130,7 @@ pair AS (
            mad(gap_s) / nullif(median(gap_s), 0) AS jitter, median(said) AS said, median(up) AS up, mad(up) / nullif(median(up), 0) AS up_spread,
            median(heard) AS heard, median(down) AS down, sum(up) AS bytes_up, min(ts) AS first_seen, max(ts) AS last_seen,
            count(DISTINCT time_bucket(INTERVAL 5 MINUTE, ts)) * 300 AS present_s,
-           min(dest_ip, 10) AS ips, min(id, 60) AS ids
+           min(DISTINCT dest_ip, 10) AS ips, min(id, 60) AS ids
     FROM unknown_call GROUP BY ALL HAVING count(*) >= $min_reports
 ),
 even AS MATERIALIZED (

@@ -17,10 +17,10 @@ WITH visit AS (
     WHERE h.ts BETWEEN $since AND $until AND h.http_user_agent IS NOT NULL
 )
 -- The finding is about the home's server: its address stands first, the crawlers are its peers.
-SELECT 'crawler>' || found[1] AS key, dest_ip AS src_ip, list_distinct(min(src_ip, 20) || coalesce(min(hostname, 5), [])) AS peers,
+SELECT 'crawler>' || found[1] AS key, dest_ip AS src_ip, list_distinct(min(DISTINCT src_ip, 20) || coalesce(min(DISTINCT hostname, 5), [])) AS peers,
        min(ts) AS first_seen, max(ts) AS last_seen, count(*) AS count,
        found[1] || ' read ' || count(*) || ' pages of this site' AS title,
-       {crawler: found[1], requests: count(*), pages: count(DISTINCT url), hosts: min(hostname, 5),
+       {crawler: found[1], requests: count(*), pages: count(DISTINCT url), hosts: min(DISTINCT hostname, 5),
         bytes_out: sum(length)::BIGINT, visitors: count(DISTINCT src_ip)} AS facts,
        list_transform(min(id, 60), lambda i: 'http:' || i) AS evidence
 FROM visit WHERE len(found) > 0 GROUP BY dest_ip, found[1]

@@ -65,7 +65,7 @@ judged AS (
     FROM sent
 )
 SELECT 'uplink>' || coalesce(company, dest) AS key, src_ip,
-       list_distinct(min(dest, 10) || min(dest_ip, 10)) AS peers,
+       list_distinct(min(DISTINCT dest, 10) || min(DISTINCT dest_ip, 10)) AS peers,
        min(ts) FILTER (pictures) AS first_seen, max(end_ts) FILTER (pictures) AS last_seen, count(*) FILTER (pictures) AS count,
        count(*) FILTER (pictures) || ' uploads of the size of video to ' || coalesce(company, dest) || ': consistent with recordings' AS title,
        {company: company, destination: min(dest), device_kind: any_value(kind), uploads: count(*) FILTER (pictures),

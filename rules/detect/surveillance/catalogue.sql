@@ -209,8 +209,8 @@ summed AS (
            count(DISTINCT date_trunc('hour', ts)) AS active_hours,
            list_sort(list(DISTINCT hour(ts + to_seconds($utc_offset_s)))) AS hours,
            list(DISTINCT via) AS via, min(ts) AS first_seen, max(end_ts) AS last_seen,
-           coalesce(min(name, 20) FILTER (NOT contains(name, '|')), []) AS names,
-           list_has_all($hints, list(DISTINCT via)) AS guessed, min(dest_ip, 10) AS ips, min(ref, 60) AS refs
+           coalesce(min(DISTINCT name, 20) FILTER (NOT contains(name, '|')), []) AS names,
+           list_has_all($hints, list(DISTINCT via)) AS guessed, min(DISTINCT dest_ip, 10) AS ips, min(ref, 60) AS refs
     FROM known GROUP BY ALL
 )
 SELECT s.class || '>' || s.company || '>' || s.service AS key, s.src_ip, s.class,

@@ -28,7 +28,7 @@ asked AS (
 ),
 sweep AS (
     SELECT src_ip, slot, count(DISTINCT dest_ip) AS targets, count(DISTINCT dest_ip) FILTER (list_contains($discovery_ports, dest_port)) AS discovered,
-           count(*) AS probes, min(ts) AS first_seen, max(ts) AS last_seen, min(dest_ip, 50) AS ips,
+           count(*) AS probes, min(ts) AS first_seen, max(ts) AS last_seen, min(DISTINCT dest_ip, 50) AS ips,
            list_sort(list(DISTINCT dest_port)) AS ports, min(id, 60) AS ids
     FROM asked GROUP BY ALL HAVING count(DISTINCT dest_ip) FILTER (list_contains($discovery_ports, dest_port)) >= $min_targets
 )

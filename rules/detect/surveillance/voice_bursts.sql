@@ -38,7 +38,7 @@ burst AS (
     WHERE c.up >= $min_burst_bytes AND c.up >= $times_usual * least(u.usual_up, $min_burst_bytes / $times_usual)
       AND c.up > c.down AND c.lasts_s <= $max_burst_s
 )
-SELECT 'voice>' || company AS key, src_ip, list_distinct(min(name, 10) || min(dest_ip, 10)) AS peers,
+SELECT 'voice>' || company AS key, src_ip, list_distinct(min(DISTINCT name, 10) || min(DISTINCT dest_ip, 10)) AS peers,
        min(ts) AS first_seen, max(ts) AS last_seen, count(*) AS count,
        CASE WHEN count(*) FILTER (night) >= $min_night THEN 'medium' ELSE 'low' END AS level,
        company || ': ' || count(*) || ' uploads of the length of speech' || CASE WHEN count(*) FILTER (night) > 0

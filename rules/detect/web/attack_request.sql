@@ -32,7 +32,7 @@ judged AS (
                    WHEN regexp_matches(u, $sql) THEN 'SQL' END AS what
     FROM request
 )
-SELECT 'attack_request>' || host AS key, src_ip, list_distinct([host] || min(dest_ip, 5)) AS peers, min(ts) AS first_seen, max(ts) AS last_seen,
+SELECT 'attack_request>' || host AS key, src_ip, list_distinct([host] || min(DISTINCT dest_ip, 5)) AS peers, min(ts) AS first_seen, max(ts) AS last_seen,
        count(*) AS count,
        CASE WHEN bool_or(what LIKE 'JNDI%' OR what LIKE 'function%') OR count(*) >= $many THEN 'high' ELSE 'medium' END AS level,
        'A web request that attacks ' || host || ': ' || min(what) AS title,

@@ -25,7 +25,7 @@ WITH request AS (
     FROM http WHERE ts BETWEEN $since AND $until AND starts_with(url, '/')
 ),
 spans AS (
-    SELECT src_ip, host, span, min(dest_ip, 5) AS servers, count(*) AS n, min(ts) AS first_seen, max(ts) AS last_seen,
+    SELECT src_ip, host, span, min(DISTINCT dest_ip, 5) AS servers, count(*) AS n, min(ts) AS first_seen, max(ts) AS last_seen,
            count(DISTINCT split_part(path, '/', 2)) FILTER (missing) AS tops, count(*) FILTER (missing) AS missing,
            count(DISTINCT regexp_extract(path, $panels)) FILTER (missing AND regexp_matches(path, $panels)) AS panels,
            list_distinct(min(path[:120], 10) FILTER (missing)) AS samples, min(id, 60) FILTER (missing) AS ids
