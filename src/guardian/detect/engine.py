@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from guardian.store import Reader, Store
 
 _ANNOTATE = "annotate"
+SHARES = (1 / 3, 1.0)
+"""Of the memory that detectors may take: first this much for one that lacked some. It fills with
+what was read, needed or not, so that a little more is often enough, and much is seldom used."""
 Done = TypeVar("Done")
 
 
@@ -97,9 +100,11 @@ class _Memory:
             self._run.enter_context(self.more())
             self.taken = True
 
-    def more(self) -> AbstractContextManager[None]:
-        """Take more while a block runs."""
-        return self._store.more_memory(self._settings.memory_mb << 20)
+    def more(self, share: float = 1.0) -> AbstractContextManager[None]:
+        """Take more while a block runs: so great a share of what may be taken."""
+        if not share:
+            return contextlib.nullcontext()
+        return self._store.more_memory(int(share * (self._settings.memory_mb << 20)))
 
 
 def _run(
@@ -139,15 +144,16 @@ def _run(
 
 
 def _with_enough(memory: _Memory, work: Callable[[], Done]) -> Done:
-    """Do some work, and once more with more memory when the everyday limit was not enough."""
-    try:
-        return work()
-    except StoreRetryError:
-        if memory.taken:
-            raise
-    # For this work alone: what others only keep in memory, because they may, is much.
-    with memory.more():
-        return work()
+    """Do some work, and again with more memory while there was not enough of it."""
+    for share in (0.0, *SHARES):
+        # For this work alone: what others only keep in memory, because they may, is much.
+        with memory.more(share):
+            try:
+                return work()
+            except StoreRetryError:
+                if memory.taken or share == SHARES[-1]:
+                    raise
+    raise AssertionError
 
 
 def _prepare(
