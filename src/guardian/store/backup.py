@@ -21,7 +21,7 @@ import duckdb
 from guardian import __version__
 from guardian.errors import StoreError, StoreFullError, UsageError
 from guardian.model import words
-from guardian.store import bundle, checks, retention, room, settle
+from guardian.store import bundle, checks, engine, retention, room, settle
 from guardian.store.cold_lost import MISSING
 from guardian.store.connection import FILE_NAME, Store
 from guardian.store.failures import mapped_errors
@@ -215,7 +215,7 @@ def _listed(store: Store) -> set[str]:
 
 
 def _copy_what_is_committed(store: Store, copy: Path) -> None:
-    with store.read() as reader:
+    with store.more_memory(engine.COPY_BYTES), store.read() as reader:
         name = reader.value("SELECT current_database()")
         reader.execute(f"ATTACH {_quoted(copy)} AS backup_copy")
         try:

@@ -342,13 +342,16 @@ class Store:
         if self.path is None or self.read_only:
             return False
         copy = self.path.with_name(f".{FILE_NAME}.rewrite")
+        memory: AbstractContextManager[None] = contextlib.nullcontext()
         with self._writing:
             if not self._file.gone():
                 self._file.require_own()
                 self._refuse_broken()
+                memory = self._allowance.headroom(engine.COPY_BYTES)
             room.remove(copy)
             try:
-                self._file.copy_to(copy)
+                with memory:
+                    self._file.copy_to(copy)
                 return self._take_place(copy, patience_s)
             finally:
                 room.remove(copy)

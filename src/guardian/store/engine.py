@@ -72,6 +72,9 @@ MEMORY_SHARE = 1 / 16
 MEMORY_LEAST, MEMORY_MOST = 384 << 20, 1 << 30
 """What it may have at most, while something asks for more: a sixteenth of the machine's, within
 these bounds, in bytes."""
+COPY_BYTES = 768 << 20
+"""What writing the whole store anew may take, for a backup or without its holes, in bytes: it is
+one transaction, and the indexes of the copy are whole in memory until that is committed."""
 KEPT_BYTES = 64 << 20
 """What DuckDB keeps of its memory when it is told to give the rest back, in bytes."""
 SPILL_BYTES, SPILL_LEAST_BYTES = 8 << 30, 64 << 20
