@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guardian.errors import StoreRetryError
-from guardian.store import Store, connection, engine
+from guardian.store import Store, backup, connection, engine
 from guardian.store.open_file import OpenFile
 
 if TYPE_CHECKING:
@@ -93,6 +93,25 @@ def test_nobody_gets_less_than_usual_nor_more_than_the_machine_has(store: Store)
         assert limit(store) == engine.EVERYDAY_BYTES / MIB
     with store.more_memory(1 << 50):
         assert abs(limit(store) - engine.most_bytes() / MIB) < 1
+
+
+def test_what_does_not_fit_the_everyday_limit_can_be_written_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "EVERYDAY_BYTES", 24 * MIB)
+    store = Store.open(tmp_path / "data")
+    with store.more_memory(engine.COPY_BYTES), store.transaction() as tx:
+        tx.execute(
+            "INSERT INTO address_name SELECT '203.0.113.1', md5(n::VARCHAR), 'dns', "
+            "TIMESTAMP '2026-01-01', TIMESTAMP '2026-01-01' FROM range(100000) names (n)"
+        )
+    store.checkpoint()
+    assert backup.write(store, tmp_path / "copy").rows > 100_000
+    assert store.rewrite()
+    with store.read() as reader:
+        assert reader.value("SELECT count(*) FROM address_name") == 100_000
+    assert limit(store) == 24
+    store.close()
 
 
 def test_a_store_in_memory_has_no_limit() -> None:
