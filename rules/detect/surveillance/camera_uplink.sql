@@ -60,17 +60,19 @@ sent AS (
     WHERE h.company IS NOT NULL OR list_contains($kinds, k.kind)
 ),
 judged AS (
-    SELECT *, up >= $min_bytes AND up / lasts_s >= $min_rate_bytes_s AND up >= $min_up_share * (up + down) AS pictures,
+    SELECT *, coalesce(company, dest) AS target, up >= $min_bytes AND up / lasts_s >= $min_rate_bytes_s AND up >= $min_up_share * (up + down) AS pictures,
            hour_of_day >= $night_from_h OR hour_of_day < $night_to_h AS night
     FROM sent
 )
-SELECT 'uplink>' || coalesce(company, dest) AS key, src_ip,
+-- Only where pictures went at all: all else of a camera would be held to take medians of.
+SELECT 'uplink>' || target AS key, src_ip,
        list_distinct(min(DISTINCT dest, 10) || min(DISTINCT dest_ip, 10)) AS peers,
        min(ts) FILTER (pictures) AS first_seen, max(end_ts) FILTER (pictures) AS last_seen, count(*) FILTER (pictures) AS count,
-       count(*) FILTER (pictures) || ' uploads of the size of video to ' || coalesce(company, dest) || ': consistent with recordings' AS title,
+       count(*) FILTER (pictures) || ' uploads of the size of video to ' || target || ': consistent with recordings' AS title,
        {company: company, destination: min(dest), device_kind: any_value(kind), uploads: count(*) FILTER (pictures),
         night_uploads: count(*) FILTER (pictures AND night), bytes_up: (sum(up) FILTER (pictures))::BIGINT,
         longest_s: round(max(lasts_s) FILTER (pictures)), idle_bytes: (median(up) FILTER (NOT pictures))::BIGINT,
         hours: list_sort(list(DISTINCT hour_of_day) FILTER (pictures))} AS facts,
        list_transform(min(id, 60) FILTER (pictures), lambda i: 'flow:' || i) AS evidence
-FROM judged GROUP BY src_ip, coalesce(company, dest), company HAVING count(*) FILTER (pictures) > 0
+FROM judged SEMI JOIN (SELECT DISTINCT src_ip, target FROM judged WHERE pictures) USING (src_ip, target)
+GROUP BY src_ip, target, company
