@@ -76,9 +76,25 @@ def test_all_addresses_together_keep_the_latest(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(names, "NAMES_OF_ALL", 4)
+    monkeypatch.setattr(names, "CHUNK", 3)
     _asked(store, 5)
     names.forget(store, NOW)
     assert _of_address(store) == ["n3.example.com", "n4.example.com"]
+
+
+def test_never_many_are_forgotten_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names, "NAMES_OF_ADDRESS", 2)
+    monkeypatch.setattr(names, "MANY_NAMES", 2)
+    monkeypatch.setattr(names, "CHUNK", 3)
+    _asked(store, 8)
+    with store.transaction() as tx:
+        tx.execute("DELETE FROM dns_log WHERE rrname <> 'N7.example.com'")
+    left = []
+    for hour in range(4):
+        names.forget(store, NOW + timedelta(hours=hour))
+        left.append((len(_of_address(store)), len(_known(store))))
+    assert left == [(5, 5), (2, 2), (2, 2), (2, 2)], "the rest goes with the next rounds"
+    assert "n7.example.com" in _of_address(store)
 
 
 def test_a_name_that_no_row_holds_is_forgotten_and_learned_anew(
