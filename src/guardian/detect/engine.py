@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from guardian.store import Reader, Store
 
 _ANNOTATE = "annotate"
-SHARES = (1 / 3, 1.0)
+FIRST_SHARE = 1 / 3
 """Of the memory that detectors may take: first this much for one that lacked some. It fills with
 what was read, needed or not, so that a little more is often enough, and much is seldom used."""
 Done = TypeVar("Done")
@@ -102,8 +102,6 @@ class _Memory:
 
     def more(self, share: float = 1.0) -> AbstractContextManager[None]:
         """Take more while a block runs: so great a share of what may be taken."""
-        if not share:
-            return contextlib.nullcontext()
         return self._store.more_memory(int(share * (self._settings.memory_mb << 20)))
 
 
@@ -145,15 +143,16 @@ def _run(
 
 def _with_enough(memory: _Memory, work: Callable[[], Done]) -> Done:
     """Do some work, and again with more memory while there was not enough of it."""
-    for share in (0.0, *SHARES):
-        # For this work alone: what others only keep in memory, because they may, is much.
-        with memory.more(share):
+    # For this work alone: what others only keep in memory, because they may, is much.
+    for limit in (contextlib.nullcontext(), memory.more(FIRST_SHARE)):
+        with limit:
             try:
                 return work()
             except StoreRetryError:
-                if memory.taken or share == SHARES[-1]:
+                if memory.taken:
                     raise
-    raise AssertionError
+    with memory.more():
+        return work()
 
 
 def _prepare(
