@@ -47,10 +47,9 @@ place AS MATERIALIZED (
     -- v_address_name; that view would weigh every name there ever was.
     SELECT a.ip, coalesce(n.name, a.ip) AS dest, n.name IS NOT NULL AS named
     FROM address_info a LEFT JOIN (
-        SELECT ip, arg_max(name, (CASE kind WHEN 'sni' THEN 3 WHEN 'http' THEN 2 ELSE 1 END, last_seen, name)) AS name
+        SELECT ip, best_name(name, kind, last_seen) AS name
         FROM address_name
-        WHERE name <> 'cloudflare-ech.com'
-          AND ip IN (SELECT dest_ip FROM reached UNION SELECT dest_ip FROM http WHERE ts BETWEEN $since AND $until)
+        WHERE ip IN (SELECT dest_ip FROM reached UNION SELECT dest_ip FROM http WHERE ts BETWEEN $since AND $until)
         GROUP BY ip) n ON n.ip = a.ip
     WHERE NOT a.home AND a.scope NOT IN ('multicast', 'broadcast')
 ),

@@ -58,8 +58,8 @@ reached AS MATERIALIZED (
 ),
 -- The outside addresses by name, as in v_address_name, which would weigh every name there ever was.
 place AS MATERIALIZED (
-    SELECT ip, arg_max(name, (CASE kind WHEN 'sni' THEN 3 WHEN 'http' THEN 2 ELSE 1 END, last_seen, name)) AS name
-    FROM address_name WHERE name <> 'cloudflare-ech.com' AND ip IN (SELECT dest_ip FROM reached) GROUP BY ip
+    SELECT ip, best_name(name, kind, last_seen) AS name
+    FROM address_name WHERE ip IN (SELECT dest_ip FROM reached) GROUP BY ip
 ),
 way AS MATERIALIZED (
     SELECT row_number() OVER ()::INTEGER AS way, r.*, hash(least(r.src_ip, r.dest_ip), greatest(r.src_ip, r.dest_ip)) AS ends,

@@ -48,8 +48,8 @@ went AS MATERIALIZED (
 own AS (SELECT source_id, flow_id, min(name) AS name FROM spoken SEMI JOIN went USING (source_id, flow_id) GROUP BY ALL),
 -- As in v_address_name, which would weigh every name there ever was.
 place AS (
-    SELECT ip, arg_max(name, (CASE kind WHEN 'sni' THEN 3 WHEN 'http' THEN 2 ELSE 1 END, last_seen, name)) AS name
-    FROM address_name WHERE name <> 'cloudflare-ech.com' AND ip IN (SELECT dest_ip FROM went) GROUP BY ip
+    SELECT ip, best_name(name, kind, last_seen) AS name
+    FROM address_name WHERE ip IN (SELECT dest_ip FROM went) GROUP BY ip
 ),
 sent AS (
     SELECT f.src_ip, coalesce(o.name, n.name, f.dest_ip) AS dest, f.dest_ip, f.ts, f.end_ts, f.bytes_toserver AS up,

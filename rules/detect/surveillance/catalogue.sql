@@ -77,8 +77,7 @@ own AS (
 -- whether for several names: then what this very device was last told it is, before it went there.
 stands AS MATERIALIZED (
     SELECT ip, count(DISTINCT name) AS names,
-           arg_max(name, (CASE kind WHEN 'sni' THEN 3 WHEN 'http' THEN 2 ELSE 1 END, last_seen, name))
-               FILTER (name <> 'cloudflare-ech.com') AS name
+           best_name(name, kind, last_seen) AS name
     FROM address_name
     WHERE ip IN (SELECT ip FROM place UNION SELECT dest_ip FROM went) GROUP BY ip
 ),
