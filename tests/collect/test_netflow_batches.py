@@ -12,9 +12,9 @@ from guardian.collect.network_logs import NetflowCollector
 NOW = 1_781_517_600
 
 
-def datagram(number: int) -> bytes:
+def datagram(number: int, sequence: int = 0) -> bytes:
     """NetFlow v5 with two flows that are told by their bytes."""
-    head = struct.pack("!HHIIIIBBH", 5, 2, 5000, NOW, 0, number, 0, 0, 0)
+    head = struct.pack("!HHIIIIBBH", 5, 2, 5000, NOW, 0, sequence, 0, 0, 0)
     flows = [
         struct.pack(
             "!4s4s4sHHIIIIHHBBBBHHBBH", bytes((192, 168, 1, 5)), bytes((203, 0, 113, 9)), bytes(4),

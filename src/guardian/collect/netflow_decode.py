@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from guardian.collect.netflow_gaps import Gaps
 from guardian.collect.netflow_templates import FlowExportError, Templates
 from guardian.collect.text_values import LAST_S
 
@@ -52,6 +53,7 @@ class Decoder:
     """Reads datagrams by the templates that came before."""
 
     templates: Templates = field(default_factory=Templates)
+    gaps: Gaps = field(default_factory=Gaps)
 
     def decode(self, data: bytes, exporter: str) -> tuple[list[dict[str, Any]], list[str]]:
         """Return the rows of a datagram and what of it could not be read."""
@@ -61,6 +63,8 @@ class Decoder:
             version = struct.unpack_from("!H", data)[0]
             if version == 5:
                 _version_5(data, rows, problems)
+                count, number, engine = struct.unpack_from("!2xH12xIH", data)
+                self.gaps.saw((exporter, 5, engine), number, count)
             elif version in (9, 10):
                 self._sets(data, exporter, version, rows, problems)
             else:
@@ -75,12 +79,24 @@ class Decoder:
         self, data: bytes, exporter: str, version: int, rows: list[dict[str, Any]], bad: list[str]
     ) -> None:
         if version == 9:
-            _, _, uptime, seconds, _, domain = struct.unpack_from("!HHIIII", data)
-            at, clock = 20, _Clock(sent_ms=seconds * 1000, uptime_ms=uptime)
+            _, _, uptime, seconds, number, domain = struct.unpack_from("!HHIIII", data)
+            begin, clock = 20, _Clock(sent_ms=seconds * 1000, uptime_ms=uptime)
         else:
-            _, size, seconds, _, domain = struct.unpack_from("!HHIII", data)
-            at, clock = 16, _Clock(sent_ms=seconds * 1000)
+            _, size, seconds, number, domain = struct.unpack_from("!HHIII", data)
+            begin, clock = 16, _Clock(sent_ms=seconds * 1000)
             data = data[:size]
+        key = (exporter, version, domain)
+        records = None
+        try:
+            records = self._records(key, data[begin:], clock, rows, bad)
+        finally:
+            self.gaps.saw(key, number, records)
+
+    def _records(
+        self, key: Exporter, data: bytes, clock: _Clock, rows: list[dict[str, Any]], bad: list[str]
+    ) -> int | None:
+        """Read the sets and return how many records they have; None: a template is not known."""
+        at, records, unknown = 0, 0, False
         while at + 4 <= len(data):
             number, size = struct.unpack_from("!HH", data, at)
             if size < 4 or at + size > len(data):
@@ -88,7 +104,6 @@ class Decoder:
                 raise FlowExportError(msg)
             body = data[at + 4 : at + size]
             at += size
-            key = (exporter, version, domain)
             if number in (0, 2):
                 self.templates.learn(key, body, options=False)
             elif number in (1, 3):
@@ -97,13 +112,17 @@ class Decoder:
                 template = self.templates.known.get((*key, number))
                 if template is None:
                     bad.append("flows whose template has not come yet")
-                elif template.options:
-                    for fields in _records(body, template):
+                    unknown = True
+                    continue
+                found = _records(body, template)
+                records += len(found)
+                for fields in found:
+                    if template.options:
                         self.templates.note_options(key, fields)
-                else:
-                    for fields in _records(body, template):
+                    else:
                         rate = self.templates.rate(key, fields)
                         _take(fields, self._clock(key, fields, clock), rate, rows, bad)
+        return None if unknown else records
 
     def _clock(self, exporter: Exporter, fields: Fields, clock: _Clock) -> _Clock:
         """Return the clock of a record: IPFIX says by a field of its own when it was started."""

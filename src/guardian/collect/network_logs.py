@@ -97,6 +97,7 @@ class NetflowCollector(_UdpCollector):
     def __init__(self, host: str = "0.0.0.0", port: int = NETFLOW_PORT) -> None:  # noqa: S104 - the router is another machine
         super().__init__(Listener(host, port))
         self._decoder = Decoder()
+        self._unseen = 0
         self._taken: deque[tuple[float, str, bytes]] = deque()
 
     def holds(self) -> bool:
@@ -118,6 +119,7 @@ class NetflowCollector(_UdpCollector):
         if left < QUEUE_BYTES and len(self._taken) < QUEUE_DATAGRAMS:
             self._taken.extend(self.listener.take())  # else it waits, or is dropped and counted
         dropped, rejects = self._lost()
+        self._unseen += dropped
         rows: list[dict[str, Any]] = []
         counts: dict[str, tuple[int, bytes]] = {}
         while self._taken:
@@ -127,10 +129,18 @@ class NetflowCollector(_UdpCollector):
             for problem in problems:
                 counts[problem] = (counts.get(problem, (0, b""))[0] + 1, data[:2000])
             if len(rows) >= BATCH_FLOWS:
-                yield self._batch(rows, counts, rejects, dropped)
+                yield self._batch(rows, counts, rejects, dropped + self._missing())
                 rows, counts, rejects, dropped = [], {}, [], 0
+        dropped += self._missing()
         if rows or counts or rejects or dropped or self._decoder.templates.changed:
             yield self._batch(rows, counts, rejects, dropped)
+
+    def _missing(self) -> int:
+        """Return what the routers' numbers say is missing, unless it was counted when dropped."""
+        missing = self._decoder.gaps.take()
+        if missing and self._unseen:
+            self._unseen = missing = 0
+        return missing
 
     def _batch(
         self,

@@ -25,6 +25,8 @@ LAG_AMBER_S = 120.0
 """A source that was not read for this long while the daemon runs lags."""
 REJECTED_AMBER = 0.05
 """This share of refused input means that a format is not understood."""
+LOST_ON_THE_WAY = ("netflow",)
+"""Sources whose messages are numbered, so that what never arrived is known too."""
 FREE_AMBER = 2.0
 """Below so many times the disk's floor (``retention.kept_free``) the keeper should act."""
 FREE_RED = 0.5
@@ -129,8 +131,9 @@ def _source(row: dict[str, Any], *, running: bool, now: datetime) -> list[Reason
         found.append(Reason(state="amber", about=name, text=text))
     window = timedelta(seconds=DROPS_WINDOW_S)
     if row["dropped_at"] and now - row["dropped_at"] < window:
+        way = "on the way here, or " if row["kind"] in LOST_ON_THE_WAY else ""
         text = (
-            f"{name}: {row['dropped_lately']:,} events were lost lately because they came "
+            f"{name}: {row['dropped_lately']:,} events were lost lately {way}because they came "
             "faster than Guardian could store them"
         )
         found.append(Reason(state="amber", about=name, text=text))

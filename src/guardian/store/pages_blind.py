@@ -36,7 +36,9 @@ def blind_spots(reader: Reader, *, since: datetime, until: datetime) -> list[str
     ]
     found += _kinds(reader, rows)
     found += [
-        f"{_source(row)}: {row['dropped_lately']:,} events were dropped because they came too fast."
+        f"{_source(row)}: {row['dropped_lately']:,} events were "
+        + ("lost on the way, or " if row["kind"] == "netflow" else "")
+        + "dropped because they came too fast."
         for row in rows
         if row["dropped_at"] is not None and row["dropped_at"] >= since
     ]
