@@ -176,7 +176,7 @@ def test_it_follows_answers_and_stops_cleanly(daemon: Running, eve: Path) -> Non
         check=False,
     )
     assert refused.returncode == 5
-    assert b"the daemon owns" in refused.stderr
+    assert f"process {daemon.process.pid} owns the store".encode() in refused.stderr
     assert daemon.stop() == 0
     assert rows_of(daemon.data) == list(range(1, 301))
 

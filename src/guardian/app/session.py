@@ -39,7 +39,7 @@ def opened(config: Config) -> Iterator[Store]:
     try:
         store = Store.open(config.data)
     except StoreLockedError as error:
-        msg = f"the daemon owns {config.data}; stop it first, or name another place with --data DIR"
+        msg = f"{error}; stop it or wait, or name another place with --data DIR"
         raise StoreLockedError(msg) from error
     try:
         yield store

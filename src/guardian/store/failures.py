@@ -28,6 +28,7 @@ _SHORT_OF_MEMORY = re.compile(
 )
 _HELD_OFF = re.compile(r"cannot checkpoint", re.IGNORECASE)
 _LOCKED = re.compile(r"could not set lock|conflicting lock", re.IGNORECASE)
+_OWNER = re.compile(r"\(PID (\d+)\)")
 _READ_ONLY = re.compile(
     r"read-only file system|read-only mode|read-only transaction|attached in read-only|"
     r"opened in read-only",
@@ -71,7 +72,11 @@ def explained(error: duckdb.Error, path: Path | None) -> StoreError:
     first = text.splitlines()[0] if text else type(error).__name__
     where = f" ({path})" if path else ""
     if _LOCKED.search(text) and isinstance(error, duckdb.IOException):
-        return StoreLockedError(f"another process owns the store{where}; is the daemon running?")
+        owner = _OWNER.search(text)
+        who = f"process {owner[1]}" if owner else "another process"
+        return StoreLockedError(
+            f"{who} owns the store{where}: the daemon, or a command such as a backup"
+        )
     if _FULL.search(text):
         return StoreFullError(f"the disk is full{where}; what was stored is safe")
     if _READ_ONLY.search(text):
