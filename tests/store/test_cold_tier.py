@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,16 @@ import pytest
 from guardian.errors import StoreError, StoreFullError, StoreRetryError
 from guardian.ops import backup
 from guardian.ops.health import health
-from guardian.store import Store, archive, clock, cold_files, commit, connection, retention
+from guardian.store import (
+    Store,
+    archive,
+    clock,
+    cold_files,
+    cold_sums,
+    commit,
+    connection,
+    retention,
+)
 from guardian.store.ingest import utc_now
 from guardian.store.limits import Limits
 
@@ -400,6 +410,54 @@ def test_a_file_that_is_bad_inside_holds_no_merge_up(store: Store) -> None:
         assert (state, text.split(". ")[0].endswith("is damaged inside")) == ("red", True)
         archive.note_spans(store)
     assert bad.exists()
+
+
+@pytest.mark.parametrize("at", [200, -4000])
+def test_a_byte_that_the_disk_changed_is_found_within_a_month(store: Store, at: int) -> None:
+    """Parquet has no sums of its own in use: most such bytes are read as another value."""
+    fill(store, 7, rows=2000)
+    retention.enforce(store, OLD, now=NOW)
+    bad = files(store)[0]
+    before = bad.read_bytes()
+    wrong = bytearray(before)
+    wrong[at] ^= 0x10
+    held, bad_inode = bad.stat(), bad.open("r+b")
+    with bad_inode:
+        bad_inode.write(wrong)
+    os.utime(bad, ns=(held.st_atime_ns, held.st_mtime_ns))  # a disk changes no date
+    for days, rows in ((29, 14_000), (31, 12_000)):
+        retention.enforce(store, OLD, now=NOW + timedelta(days=days))
+        assert total(store) == rows
+    ((state, text),) = cold_reasons(store)
+    assert (state, text.split(". ")[0].endswith(f"{bad} is damaged inside")) == ("red", True)
+    retention.enforce(store, OLD, now=NOW + timedelta(days=31))
+    assert total(store) == 12_000
+    bad.write_bytes(before)  # a backup had it
+    retention.enforce(store, OLD, now=NOW + timedelta(days=31))
+    assert (total(store), cold_reasons(store)) == (14_000, [])
+
+
+def test_cold_files_are_read_again_a_few_a_round(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store, 12)
+    retention.enforce(store, OLD, now=NOW)
+    monkeypatch.setattr(cold_sums, "ROUND_BYTES", 2 * files(store)[0].stat().st_size)
+    later = NOW + timedelta(days=40)
+
+    def due() -> int:
+        with store.read() as reader:
+            return int(reader.value("SELECT count(*) FROM cold_sum WHERE read_at < ?", [later]))
+
+    assert due() == len(files(store)) == 6
+    left = [6]
+    while left[-1]:
+        assert cold_sums.changed(store, now=later) == []
+        left.append(due())
+        assert 1 <= left[-2] - left[-1] <= 3
+    retention.enforce(store, Limits(hot_days=5, keep_days=7), now=NOW)
+    with store.read() as reader:
+        assert reader.value("SELECT count(*) FROM cold_sum") == len(files(store)) < 6
 
 
 def rows_of(store: Store) -> list[dict[str, Any]]:

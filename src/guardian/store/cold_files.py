@@ -125,6 +125,7 @@ def strike(tx: Transaction, names: Collection[str]) -> None:
     for name in names:
         tx.execute("DELETE FROM cold_file WHERE file = ?", [name])
         tx.execute("DELETE FROM cold_span WHERE file = ?", [name])
+        tx.execute("DELETE FROM cold_sum WHERE file = ?", [name])
         tx.execute("INSERT INTO cold_gone VALUES (?)", [name])
 
 

@@ -1,7 +1,7 @@
 """Cold files that are missing or damaged: off the list, so that all else works, and kept in mind.
 
 A file is judged by its footer: once in each run, and whenever it looks changed. It is read to
-its end where a merge failed over it, and before it is listed again.
+its end once a month (``cold_sums``), where a merge failed over it, and before it is listed again.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from weakref import WeakKeyDictionary
 import duckdb
 
 from guardian.errors import StoreError
-from guardian.store import cold_files
+from guardian.store import cold_files, cold_sums
 from guardian.store.cold_views import show
 from guardian.store.engine import settings
 from guardian.store.ingest import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
-    from datetime import date
+    from datetime import date, datetime
     from pathlib import Path
 
     from guardian.store.connection import Store
@@ -86,6 +86,19 @@ def read_through(store: Store, table: str, day: date) -> bool:
     return bool(bad)
 
 
+def read_again(store: Store, *, now: datetime) -> bool:
+    """Read files that are due to their end, and take bad ones off the list; True: there were some.
+
+    Raises:
+        StoreError: what was found could not be noted.
+    """
+    if store.path is None or store.read_only:
+        return False
+    bad = cold_sums.changed(store, now=now)
+    _lose(store, {table for _, table in bad}, {name: "is damaged inside" for name, _ in bad})
+    return bool(bad)
+
+
 def _reads_through(path: Path) -> bool:
     with _apart() as connection:
         try:
@@ -115,7 +128,9 @@ def _lose(store: Store, tables: Collection[str], bad: Mapping[str, str]) -> None
 
 def _take_back(store: Store, row: dict[str, Any]) -> bool:
     name, table = row["file"], row["table_name"]
-    if not _reads_through(cold_files.root(store) / name):
+    with store.read() as reader:
+        same = cold_sums.as_it_was(reader, name, cold_files.root(store) / name)
+    if not same or not _reads_through(cold_files.root(store) / name):
         return False
     try:
         with store.transaction() as tx:

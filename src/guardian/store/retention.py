@@ -13,7 +13,7 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from guardian.errors import StoreError, StoreRetryError
-from guardian.store import archive, clock, deletion, engine, rollup, room, settings
+from guardian.store import archive, clock, cold_lost, deletion, engine, rollup, room, settings
 from guardian.store.limits import Limits
 
 if TYPE_CHECKING:
@@ -178,6 +178,8 @@ def enforce(store: Store, limits: Limits, *, now: datetime) -> Report:
         with steps.step("cold files"):
             archive.refresh_views(store)
             archive.sweep(store)
+    with steps.step("reading cold files again"):
+        cold_lost.read_again(store, now=now)
     given_back = 0
     with steps.step("giving room back"):
         given_back = _give_back(store, limits, changed=bool(moved or deleted))
