@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import contextlib
 import shutil
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
 
 from guardian.errors import StoreError, StoreFullError
-from guardian.store import Store, migrations
+from guardian.store import Store, migrations, retention
+from guardian.store.ingest import utc_now
+from guardian.store.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,6 +103,21 @@ def test_a_run_that_was_killed_keeps_the_copy_from_before_it(
     assert sources(home) == 1
     assert names(home) == ["guardian.duckdb", "guardian.duckdb.before-9001"]
     assert (home / "guardian.duckdb.before-9001").read_bytes() == before
+
+
+@pytest.mark.parametrize(("days", "floor", "gone"), [(29, 0, 0), (31, 0, 1), (2, 1 << 60, 1)])
+def test_a_former_file_goes_after_a_month_or_where_room_is_wanted(
+    home: Path, due: Callable[..., None], days: int, floor: int, gone: int
+) -> None:
+    due(GOOD)
+    former = home / "guardian.duckdb.before-9001"
+    limits = Limits(free_floor_bytes=floor)
+    with contextlib.closing(Store.open(home)) as store:
+        retention.enforce(store, Limits(free_floor_bytes=1 << 60), now=utc_now())
+        assert former.exists()
+        retention.enforce(store, limits, now=utc_now() + timedelta(days=days))
+    assert former.exists() is not bool(gone)
+    assert (home / "guardian.duckdb").exists()
 
 
 def test_a_copy_of_a_run_that_changed_nothing_is_made_anew(

@@ -8,9 +8,10 @@ existing store needs, its file is copied beside it; when one fails, the copy is 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from collections.abc import Set as AbstractSet
 
+log = logging.getLogger(__name__)
+
 FOLDER = Path(__file__).parent / "migrations"
 """Where the files are."""
 ADDS = "-- Only adds"
@@ -31,6 +34,8 @@ that a disk without room for a copy keeps no store from being opened."""
 BEFORE, RUNNING = ".before-", ".migrating-"
 """In the name of the former file's copy, before the number of the first migration that it has
 not had: when all is done, and until then."""
+FORMER_KEPT, FORMER_LEAST = timedelta(days=30), timedelta(days=1)
+"""So long the former file is kept beside the store; and where its room is wanted."""
 
 
 def migrate(
@@ -77,8 +82,25 @@ def migrate(
     if missing and path:
         connection.execute("CHECKPOINT")  # the log of a changed schema is not kept for long
     if former:
+        os.utime(former)  # from now on it is kept for some time
         former.replace(former.with_name(former.name.replace(RUNNING, BEFORE)))
     cursor.close()
+
+
+def drop_former(path: Path, *, now: datetime, short: bool) -> int:
+    """Remove former files that were kept long enough; ``short``: the disk needs room. How many.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    limit = now - (FORMER_LEAST if short else FORMER_KEPT)
+    dropped = 0
+    for former in sorted(path.parent.glob(f"{path.name}{BEFORE}[0-9][0-9][0-9][0-9]")):
+        if datetime.fromtimestamp(former.stat().st_mtime, UTC).replace(tzinfo=None) < limit:
+            former.unlink()
+            log.info("%s, from before the schema changed, was removed", former)
+            dropped += 1
+    return dropped
 
 
 def _begun(path: Path, done: AbstractSet[int]) -> Path | None:

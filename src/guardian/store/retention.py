@@ -13,7 +13,17 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from guardian.errors import StoreError, StoreRetryError
-from guardian.store import archive, clock, cold_lost, deletion, engine, rollup, room, settings
+from guardian.store import (
+    archive,
+    clock,
+    cold_lost,
+    deletion,
+    engine,
+    migrations,
+    rollup,
+    room,
+    settings,
+)
 from guardian.store.limits import Limits
 
 if TYPE_CHECKING:
@@ -161,6 +171,10 @@ def enforce(store: Store, limits: Limits, *, now: datetime) -> Report:
         rollup.fold(store, since=now - timedelta(days=FOLD_DAYS), before=now - timedelta(hours=1))
     with steps.step("cold files"):
         archive.note_spans(store)
+    with steps.step("former files"):
+        if store.path is not None and not store.read_only:
+            short = deletion.short(store, limits) is not None
+            migrations.drop_former(store.path, now=now, short=short)
     deleted = moved = 0
     # On a full disk first: the cold files that are written next need some of it.
     if deletion.short(store, limits):
