@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from guardian.detect.addresses import scope
 from guardian.detect.lint import lint
 from guardian.detect.rules import load_rules
 from guardian.detect.wordlike import randomness
-from guardian.errors import StoreRetryError
+from guardian.errors import StoreError, StoreRetryError
 from guardian.store import findings
 
 from .cases import START, fill, filled
@@ -136,6 +137,38 @@ def test_more_memory_is_for_the_detector_that_needs_it(store: Store) -> None:
         ("test.hungry", "300.0 MiB"),
         ("test.modest", before),
     ]
+    seen.clear()
+    fill(store, {"flow": [_scan(12)["flow"][0] | {"repeat": 1}]})
+    (late, other) = (Looks("test.late", hungry=False), more[1])  # one has all rows before it
+    assert not engine.run(
+        store, detect.Settings(memory_mb=900, many_rows=5), more=(late, other)
+    ).errors
+    assert seen == [("test.late", "900.0 MiB"), ("test.modest", before)]
+
+
+def test_one_that_fails_rests_too(store: Store) -> None:
+    class Fails:
+        name, reads, window_s = "test.fails", ("flow",), 0
+        tries = 0
+
+        def find(self, reader: Reader, window: Window, settings: detect.Settings) -> list[Finding]:
+            del reader, window, settings
+            self.tries += 1
+            time.sleep(0.01)
+            raise StoreError("no such column")
+
+    fill(store, _scan(12))
+    fails = Fails()
+    now = datetime(2026, 11, 20)
+    for after_s, tries in ((0, 1), (0.1, 1), (600, 2)):
+        engine.run(
+            store,
+            detect.Settings(),
+            now=now + timedelta(seconds=after_s),
+            paced=True,
+            more=(fails,),
+        )
+        assert fails.tries == tries
 
 
 def test_a_step_before_the_detectors_gets_more_memory_too(

@@ -78,27 +78,24 @@ def run(
     in proportion; ``more`` detectors run besides those that ship. A detector that fails is
     reported and tried again next time; it does not stop the others.
     """
-    with contextlib.ExitStack() as memory:
-        bounds = _Memory(store, settings, memory)
-        return _run(
-            store, settings, bounds, now=now or utc_now(), full=full, paced=paced, more=more
-        )
+    memory = _Memory(store, settings)
+    return _run(store, settings, memory, now=now or utc_now(), full=full, paced=paced, more=more)
 
 
 class _Memory:
     """What the database may take in this run: its everyday limit until more is needed."""
 
-    def __init__(self, store: Store, settings: Settings, run: contextlib.ExitStack) -> None:
+    def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
         self._settings = settings
-        self._run = run
         self.taken = False
 
-    def rows(self, number: int) -> None:
-        """Take more for the rest of the run when so many rows are to be looked at."""
-        if number > self._settings.many_rows and not self.taken:
-            self._run.enter_context(self.more())
-            self.taken = True
+    def rows(self, number: int) -> AbstractContextManager[None]:
+        """Take all while a block runs, if so many rows are to be looked at."""
+        if number <= self._settings.many_rows:
+            return contextlib.nullcontext()
+        self.taken = True
+        return self.more()
 
     def more(self, share: float = 1.0) -> AbstractContextManager[None]:
         """Take more while a block runs: so great a share of what may be taken."""
@@ -132,18 +129,21 @@ def _run(
         def look(detector: Detector = detector, after: int = after) -> int:
             return _run_one(store, detector, settings, memory, now=now, after=after, upto=upto)
 
+        begun = time.monotonic()
         try:
             found += _with_enough(memory, look)
         except (StoreError, RuleError) as error:
             errors.append(f"{detector.name}: {error}")
+            seconds, text = time.monotonic() - begun, str(error)[:500]
             with store.transaction() as tx:
-                table.set_error(tx, detector.name, ran_at=now, error=str(error)[:500])
+                table.set_error(tx, detector.name, ran_at=now, seconds=seconds, error=text)
     return DetectReport(findings=found, seconds=time.monotonic() - started, errors=tuple(errors))
 
 
 def _with_enough(memory: _Memory, work: Callable[[], Done]) -> Done:
     """Do some work, and again with more memory while there was not enough of it."""
     # For this work alone: what others only keep in memory, because they may, is much.
+    memory.taken = False
     for limit in (contextlib.nullcontext(), memory.more(FIRST_SHARE)):
         with limit:
             try:
@@ -162,15 +162,15 @@ def _prepare(
     with store.read() as reader:
         mark = None if full else table.marks(reader).get(_ANNOTATE)
     after = mark.last_id if mark else 0
-    memory.rows(upto - after)
-    if upto > after:
-        _with_enough(memory, partial(_annotate, store, settings, now, after, upto))
     errors = []
-    for name, step in PREPARE.items():
-        try:
-            _with_enough(memory, partial(step, store, settings, now))
-        except (StoreError, RuleError) as error:
-            errors.append(f"{name}: {error}")
+    with memory.rows(upto - after):
+        if upto > after:
+            _with_enough(memory, partial(_annotate, store, settings, now, after, upto))
+        for name, step in PREPARE.items():
+            try:
+                _with_enough(memory, partial(step, store, settings, now))
+            except (StoreError, RuleError) as error:
+                errors.append(f"{name}: {error}")
     return errors
 
 
@@ -199,8 +199,9 @@ def _run_one(
         window, new_rows = _window(reader, detector, after=after, upto=upto)
         if window is None:
             return 0
-        memory.rows(new_rows)
-        rows = list(islice(detector.find(reader, window, settings), settings.max_findings + 1))
+        with memory.rows(new_rows):
+            most = settings.max_findings + 1
+            rows = list(islice(detector.find(reader, window, settings), most))
         rows = itself.not_accused(reader, _with_devices(reader, rows))
     limits = table.Limits(peers=settings.max_peers, evidence=settings.max_evidence)
     with store.transaction() as tx:

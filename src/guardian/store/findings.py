@@ -61,13 +61,15 @@ def set_mark(
     )
 
 
-def set_error(tx: Transaction, detector: str, *, ran_at: datetime, error: str) -> None:
+def set_error(
+    tx: Transaction, detector: str, *, ran_at: datetime, seconds: float, error: str
+) -> None:
     """Note that a detector failed; its mark stays, so that it looks again."""
     tx.execute(
         "INSERT INTO detector_mark (detector, last_id, ran_at, seconds, error) "
-        "VALUES (?, 0, ?, 0, ?) "
-        "ON CONFLICT (detector) DO UPDATE SET ran_at = excluded.ran_at, error = excluded.error",
-        [detector, ran_at, error],
+        "VALUES (?, 0, ?, ?, ?) ON CONFLICT (detector) DO UPDATE "
+        "SET ran_at = excluded.ran_at, seconds = excluded.seconds, error = excluded.error",
+        [detector, ran_at, seconds, error],
     )
 
 
