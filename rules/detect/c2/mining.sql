@@ -17,10 +17,12 @@
 WITH named AS (
     SELECT q.src_ip, i.registrable AS pool, q.ts, q.ref, NULL AS dest_ip, 'name' AS how
     FROM dns_question($since, $until) q JOIN (
-        -- Of all names ever asked, the few that are a pool's.
+        -- Of all names ever asked, the few that are a pool's. The limit says that they are few:
+        -- else DuckDB may hold all that was asked instead, where very many names are known.
         SELECT name, registrable FROM name_info
         WHERE list_contains($pools, registrable) OR list_contains($pools, name)
-           OR regexp_matches(name, '(^|[.-])(stratum|xmr-pool|pool-xmr|xmrpool|minexmr|monero-?pool|ethpool)[0-9]?[.-]')) i USING (name)
+           OR regexp_matches(name, '(^|[.-])(stratum|xmr-pool|pool-xmr|xmrpool|minexmr|monero-?pool|ethpool)[0-9]?[.-]')
+        LIMIT 10_000) i USING (name)
     UNION ALL
     SELECT t.src_ip, i.registrable, t.ts, 'tls:' || t.id, t.dest_ip, 'name'
     FROM tls t JOIN name_info i ON i.name = lower(t.sni)
