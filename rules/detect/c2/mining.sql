@@ -22,7 +22,7 @@ WITH named AS (
         SELECT name, registrable FROM name_info
         WHERE list_contains($pools, registrable) OR list_contains($pools, name)
            OR regexp_matches(name, '(^|[.-])(stratum|xmr-pool|pool-xmr|xmrpool|minexmr|monero-?pool|ethpool)[0-9]?[.-]')
-        LIMIT 10_000) i USING (name)
+        LIMIT 1_000) i USING (name)
     UNION ALL
     SELECT t.src_ip, i.registrable, t.ts, 'tls:' || t.id, t.dest_ip, 'name'
     FROM tls t JOIN name_info i ON i.name = lower(t.sni)
