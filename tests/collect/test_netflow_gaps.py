@@ -60,7 +60,9 @@ def test_what_did_not_arrive_is_counted(way: str, begin: int) -> None:
     begin=st.integers(0, 2**32 - 1),
     lost=st.sets(st.integers(1, 58)),
 )
-def test_never_more_than_was_lost(way: str, sizes: list[int], begin: int, lost: set[int]) -> None:
+def test_never_more_than_the_lost_datagrams_can_hold(
+    way: str, sizes: list[int], begin: int, lost: set[int]
+) -> None:
     stream = sent(way, sizes, begin)
     gone = [at for at in lost if at < len(stream)]
     arrived = [one for at, one in enumerate(stream) if at not in lost]
